@@ -1,0 +1,47 @@
+/* pool.h - worker threads with a bounded queue of jobs; answers come back on the main loop.
+ *
+ * Each thread owns one `state` (for quern: a Lua state and scratch buffers), made by `open` on that
+ * thread and freed by `close` there. A job's `work` runs on a worker; its `op` completes on the main
+ * thread, in no particular order among jobs. While a job is out the pool holds a debt on the loop, so a
+ * virtual clock waits for it. All functions: main thread. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "engine/loop.h"
+#include "engine/op.h"
+
+struct qn_pool; /* opaque */
+
+struct qn_pool_job {
+    struct qn_op op;                                  /* completes when work has returned */
+    void (*work)(struct qn_pool_job *job, void *state); /* worker thread; must not touch the op */
+    /* Called on the main thread instead of completing the op when the job was cancelled while it ran or
+     * waited: frees what the job owns, the job included. Always called exactly once for a cancelled job,
+     * never for one that completed (then its owner frees it). */
+    void (*abandoned)(struct qn_pool_job *job);
+    struct qn_pool *pool;        /* the pool's own from here */
+    struct qn_pool_job *next;
+    unsigned worker;             /* number of the thread that ran it */
+    bool canceled;
+};
+
+struct qn_pool_options {
+    unsigned threads;                                 /* at least 1 */
+    void *(*open)(void *context, unsigned thread, struct qn_err *err); /* NULL: failed, err filled */
+    void (*close)(void *state);
+    void *context;                                    /* borrowed until the pool is freed */
+};
+
+/* Starts the threads and waits until every open has answered. */
+int qn_pool_new(struct qn_loop *loop, const struct qn_pool_options *options, struct qn_pool **out, struct qn_err *err);
+/* Cancels what waits, waits for what runs, joins the threads. */
+void qn_pool_free(struct qn_pool *pool);
+/* Queues job (borrowed until its op completes or `abandoned` is called). Its op is made PENDING here. Any number
+ * may be queued; callers bound it (see qn_pool_load). */
+void qn_pool_submit(struct qn_pool *pool, struct qn_pool_job *job);
+unsigned qn_pool_threads(const struct qn_pool *pool);
+unsigned qn_pool_load(const struct qn_pool *pool);    /* jobs queued or running */
+/* What tests of order ask: how many distinct threads finished jobs, and how many jobs finished before one submitted earlier. */
+void qn_pool_facts(const struct qn_pool *pool, unsigned *threads_used, unsigned *overtakes);

@@ -1,0 +1,29 @@
+/* path.h - JSONPath (RFC 9535) compiled once, evaluated over a doc.
+ *
+ * Here: root, member, index, slice, wildcard, descendant, lists of those, and filters that compare singular
+ * queries and literals (==, !=, <, <=, >, >=), test existence, and combine with &&, ||, ! and parentheses.
+ * Function extensions are refused with their column. A path is immutable: any thread. */
+#pragma once
+
+#include "json/doc.h"
+
+struct qn_path;
+
+struct qn_nodes {       /* a node list; grows, reused from call to call */
+    qn_node *nodes;
+    size_t count, capacity;
+};
+void qn_nodes_init(struct qn_nodes *list);
+void qn_nodes_free(struct qn_nodes *list);
+
+/* QN_ESYNTAX with err->offset (0-based byte) and a text that starts "column N: ". */
+int qn_path_compile(const char *text, size_t size, struct qn_path **out, struct qn_err *err);
+void qn_path_free(struct qn_path *path);
+bool qn_path_singular(const struct qn_path *path); /* RFC 9535 §2.3.5.1 */
+/* Nodes selected from `start` taken as the root `$`, in the order of RFC 9535. Replaces list's content.
+ * QN_ENOMEM, or QN_ELIMIT past 16 million nodes. */
+int qn_path_select(const struct qn_path *path, const struct qn_doc *doc, qn_node start, struct qn_nodes *list);
+/* The node of a singular query, QN_NONE if absent. */
+qn_node qn_path_one(const struct qn_path *path, const struct qn_doc *doc, qn_node start);
+/* Appends the normalized path (RFC 9535 §2.7) of node below start. */
+int qn_path_normalized(const struct qn_doc *doc, qn_node start, qn_node node, struct qn_buf *out);

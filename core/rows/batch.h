@@ -1,0 +1,36 @@
+/* batch.h - the encoded rows of one page, row-addressable.
+ *
+ * Made by convert.h on a worker, then immutable; reference-counted (atomic). The sequencer reads `rows` to
+ * drop and count without decoding; a sink writes runs of bytes. Row texts are stored back to back, each
+ * with its terminator: CSV "\r\n", NDJSON "\n"; for a JSON array the bare object (the sink adds the commas). */
+#pragma once
+
+#include "base/buf.h"
+#include "base/hash.h"
+
+enum { QN_ROW_HAS_KEY = 1, QN_ROW_HAS_OWNER = 2, QN_ROW_FIRST = 4 /* first row of its record */ };
+
+struct qn_row {
+    uint64_t offset;      /* into the batch's bytes */
+    uint32_t size;
+    uint32_t record;      /* 0-based number of the record in its page */
+    struct qn_hash key;   /* of the key's decoded value; if QN_ROW_HAS_KEY */
+    int64_t owner_ms;     /* if QN_ROW_HAS_OWNER */
+    uint32_t flags;
+};
+
+/* A record that made no row (transform answered nil) still takes part in key and owner checks: it is a row
+ * with size 0. A record that made several rows has them in order; only the first carries QN_ROW_FIRST. */
+struct qn_batch {
+    struct qn_bytes *bytes;
+    struct qn_row *rows;
+    size_t row_count;      /* entries of `rows` */
+    size_t encoded_count;  /* entries with size > 0 */
+    size_t record_count;   /* records of the page */
+    size_t no_key, no_owner; /* records that lack them, where the query declares them */
+    size_t replaced;       /* lone surrogates written as U+FFFD */
+};
+
+struct qn_batch *qn_batch_ref(struct qn_batch *batch);
+void qn_batch_unref(struct qn_batch *batch); /* NULL is fine */
+size_t qn_batch_memory(const struct qn_batch *batch);

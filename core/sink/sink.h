@@ -1,0 +1,30 @@
+/* sink.h - where rows go. A sink sees whole leaves, in plan order.
+ *
+ *     open; { leaf_begin; rows...; leaf_end }...; commit (now and then); publish   or   discard / keep
+ *
+ * File sinks are in file.c, the sink of the tests in memory.c. Main thread only. Every function gives 0 or a
+ * negative QN_E... with err filled (QN_EPIPE when the reader of a pipe went away). After a failure only
+ * keep, discard and free may be called. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct qn_sink;
+
+struct qn_sink_class {
+    /* Bytes of whole rows as the encoder wrote them; `rows` of them, offsets not needed. JSON arrays: rows are
+     * handed one call a row, so that the sink can put commas between. */
+    int (*leaf_begin)(struct qn_sink *sink, uint64_t leaf, struct qn_err *err);
+    int (*rows)(struct qn_sink *sink, const char *data, size_t size, uint64_t row_count, struct qn_err *err);
+    int (*leaf_end)(struct qn_sink *sink, struct qn_err *err);
+    int (*commit)(struct qn_sink *sink, struct qn_err *err);  /* what leaf_end closed is now durable */
+    int (*publish)(struct qn_sink *sink, struct qn_err *err); /* the run is whole: under its name */
+    void (*keep)(struct qn_sink *sink);                       /* incomplete: the partial file stays */
+    void (*discard)(struct qn_sink *sink);                    /* nothing stays */
+    const char *(*partial_path)(const struct qn_sink *sink);  /* "" when there is none */
+    void (*free)(struct qn_sink *sink);                       /* without publish or keep: discards */
+};
+struct qn_sink { const struct qn_sink_class *class; uint64_t rows_written, bytes_written; };
