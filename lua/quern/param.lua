@@ -1,0 +1,193 @@
+--- Parameters of a query: their types, and binding what the command line gave to values.
+---
+---     params = {
+---       from   = quern.param.time { default = "-7d" },
+---       queues = quern.param.list { summary = "queue ids; all queues when absent" },
+---     }
+---
+--- Every constructor takes `default` (written as on the command line), `summary` (one line of help) and
+--- `required` (true: no default, must be given). A parameter without default that is not given is nil.
+local core_time = require "quern.core.time"
+local json = require "quern.core.json"
+local errors = require "quern.core.error"
+local instant = require "quern.instant"
+local options = require "quern.options"
+
+local M = {}
+
+---@class quern.Param
+---@field kind string
+---@field default any
+---@field summary? string
+---@field required? boolean
+---@field values? string[]  enum only
+---@field min? number  integer and number only
+---@field max? number  integer and number only
+local meta = { __name = "quern.param" }
+
+local COMMON = { default = "any", summary = "string", required = "boolean" }
+
+local function constructor(kind, extra)
+  local spec = {}
+  for name, type in pairs(COMMON) do spec[name] = type end
+  for name, type in pairs(extra or {}) do spec[name] = type end
+  return function(given)
+    given = options.check("quern.param." .. kind, given or {}, spec, 3)
+    given.kind = kind
+    return setmetatable(given, meta)
+  end
+end
+
+--- ISO 8601 date or instant, `now`, `today`, `-7d`. Binds to a quern.Instant.
+M.time = constructor("time")
+--- ISO 8601 duration ("P30D") or a short form ("500ms", "30s", "15m", "2h", "7d"). Binds to its text.
+M.duration = constructor("duration")
+M.string = constructor("string")
+M.integer = constructor("integer", { min = "number", max = "number" })
+M.number = constructor("number", { min = "number", max = "number" })
+--- `true`, `false`, `yes`, `no`, `1`, `0`.
+M.bool = constructor("bool")
+--- Comma-separated words, or a JSON array. Binds to a list of strings.
+M.list = constructor("list")
+--- One word of `values`.
+M.enum = constructor("enum", { values = "table" })
+--- A JSON object or array, for filters and the like.
+M.table = constructor("table")
+
+---@param value any
+---@return boolean
+function M.is(value)
+  return getmetatable(value) == meta
+end
+
+local SHORT = { ms = 1, s = 1000, m = 60000, h = 3600000, d = 86400000 }
+
+--- Milliseconds of a fixed duration text (ISO 8601 without months, or "500ms", "30s", "2h"); nil if it is neither.
+---@param text string
+---@return integer?
+function M.duration_ms(text)
+  local count, unit = text:match "^(%d+)(%a+)$"
+  if count and SHORT[unit] then return tonumber(count) * SHORT[unit] end
+  return core_time.fixed_ms(text)
+end
+
+local BOOLEAN = { ["true"] = true, yes = true, ["1"] = true, ["false"] = false, no = false, ["0"] = false }
+
+local function bounded(param, value)
+  if param.min and value < param.min then return nil, ("is below %s"):format(param.min) end
+  if param.max and value > param.max then return nil, ("is above %s"):format(param.max) end
+  return value
+end
+
+local function to_list(text)
+  if text:match "^%s*%[" then
+    local list, err = json.decode(text)
+    if not list then return nil, "is not a JSON array: " .. tostring(err) end
+    for index, item in ipairs(list) do
+      if type(item) ~= "string" then return nil, ("holds a %s at position %d; strings are expected"):format(type(item), index) end
+    end
+    return list
+  end
+  local list = {}
+  for item in text:gmatch "[^,]+" do
+    local word = item:match "^%s*(.-)%s*$"
+    if word ~= "" then list[#list + 1] = word end
+  end
+  return list
+end
+
+-- Readers take the parameter, the text and the binding context; they give the value, or nil and what is wrong.
+local readers = {
+  string = function(_, text) return text end,
+  time = function(_, text, context)
+    local ms, explicit = core_time.resolve(text, context.now_ms)
+    if not ms then return nil, tostring(explicit) end
+    local grain = context.grain_ms
+    if grain and ms % grain ~= 0 then
+      if explicit then return nil, ("is not on the grain %s of this query"):format(context.grain) end
+      ms = ms - ms % grain
+    end
+    return instant.new(ms)
+  end,
+  duration = function(_, text)
+    if M.duration_ms(text) or core_time.duration(text) then return text end
+    return nil, 'is not a duration such as "P30D", "PT15M", "500ms" or "2h"'
+  end,
+  integer = function(param, text)
+    local value = math.tointeger(tonumber(text))
+    if not value then return nil, "is not a whole number" end
+    return bounded(param, value)
+  end,
+  number = function(param, text)
+    local value = tonumber(text)
+    if not value or value ~= value or value == math.huge or value == -math.huge then return nil, "is not a number" end
+    return bounded(param, value)
+  end,
+  bool = function(_, text)
+    local value = BOOLEAN[text:lower()]
+    if value == nil then return nil, "is neither true nor false" end
+    return value
+  end,
+  list = function(_, text) return to_list(text) end,
+  enum = function(param, text)
+    for _, value in ipairs(param.values or {}) do
+      if value == text then return value end
+    end
+    return nil, "is not one of " .. table.concat(param.values or {}, ", ")
+  end,
+  table = function(_, text)
+    local value, err = json.decode(text)
+    if type(value) ~= "table" then
+      return nil, err and "is not JSON: " .. tostring(err) or "is not a JSON object or array"
+    end
+    return value
+  end,
+}
+
+local function usage(message)
+  return nil, errors.new("usage", message, { exit = 2 })
+end
+
+local function bind_one(name, param, given, context)
+  local text = given
+  if text == nil then text = param.default end
+  if text == nil then
+    if param.required then
+      return usage(("parameter '%s' is required (a %s); give it with -p %s=VALUE"):format(name, param.kind, name))
+    end
+    return nil
+  end
+  if type(text) == "table" and (param.kind == "list" or param.kind == "table") then return text end
+  local value, problem = readers[param.kind](param, tostring(text), context)
+  if value == nil then
+    return usage(("parameter '%s': %q %s"):format(name, tostring(text), problem))
+  end
+  return value
+end
+
+--- Binds what was given to the declared parameters. Reads no clock: `context.now_ms` is the run's frozen now.
+---@param params table<string, quern.Param>
+---@param given table<string, string>
+---@param context { now_ms: integer, grain_ms: integer?, grain: string? }
+---@return table? bound
+---@return table? err  kind "usage", exit 2
+function M.bind(params, given, context)
+  for name in pairs(given) do
+    if not params[name] then
+      local near = options.nearest(name, params)
+      local names = options.names(params)
+      return usage(("unknown parameter '%s'%s; this query takes %s"):format(
+        name, near and ("; did you mean '%s'?"):format(near) or "",
+        #names > 0 and table.concat(names, ", ") or "no parameters"))
+    end
+  end
+  local bound = {}
+  for _, name in ipairs(options.names(params)) do
+    local value, err = bind_one(name, params[name], given[name], context)
+    if err then return nil, err end
+    bound[name] = value
+  end
+  return bound
+end
+
+return M
