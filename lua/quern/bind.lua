@@ -1,0 +1,101 @@
+--- Binding: from a script and the words of the command line to a frozen plan. Sends nothing.
+local task = require "quern.core.task"
+local errors = require "quern.core.error"
+local chunk = require "quern.chunk"
+local http = require "quern.http"
+local param = require "quern.param"
+local query_module = require "quern.query"
+local scripts = require "quern.script"
+
+local M = {}
+
+local EXTENSIONS = { csv = "csv", json = "json", ndjson = "ndjson", jsonl = "ndjson" }
+local FORMATS = { csv = true, json = true, ndjson = true }
+
+local function usage(format, ...)
+  return nil, errors.new("usage", format:format(...), { exit = 2 })
+end
+
+--- The output format: `--format`, else the extension of the output, else the query's own, else NDJSON.
+---@param query quern.Query
+---@param opts { format: string?, output: string? }
+---@return string? format
+---@return table? err
+function M.format(query, opts)
+  local wanted = opts.format
+  if wanted and not FORMATS[wanted] then
+    return usage("--format '%s' is not one of csv, json, ndjson", wanted)
+  end
+  local extension = opts.output and opts.output:match "%.(%w+)$"
+  local format = wanted or (extension and EXTENSIONS[extension:lower()]) or query.format or "ndjson"
+  if format == "csv" and query.raw then
+    return usage("the rows of '%s' are raw JSON; CSV needs columns: use --format json or ndjson", query.name)
+  end
+  return format
+end
+
+local function load_query(opts)
+  local script, err = scripts.load(opts.script, opts.scripts_dir)
+  if not script then return nil, err end
+  if not query_module.is(script.value) then
+    return nil, errors.new("script", ("%s must return quern.query { ... }, it returned a %s"):format(script.path, type(script.value)),
+      { exit = 1 })
+  end
+  return script
+end
+
+local function validate(query, params)
+  if not query.validate then return true end
+  local ok, result, problem = pcall(query.validate, params)
+  if not ok then problem = result end
+  if problem == nil then return true end
+  return nil, errors.new("invalid", ("query '%s': %s"):format(query.name, tostring(problem)), { exit = 5 })
+end
+
+-- A copy of a client's options with `--rate` applied.
+local function with_rate(spec, rate)
+  local copy = {}
+  for key, value in pairs(spec) do copy[key] = value end
+  if not rate then return copy end
+  local limit = {}
+  for key, value in pairs(type(copy.limit) == "table" and copy.limit or {}) do limit[key] = value end
+  limit.rate = rate
+  copy.limit = limit
+  return copy
+end
+
+local function client_of(query, params, opts)
+  local spec = query.client
+  if type(spec) == "function" then spec = spec(params) end
+  if type(spec) ~= "table" then
+    return nil, errors.new("script", ("client of query '%s' must be a table or a function that returns one"):format(query.name),
+      { exit = 1 })
+  end
+  return http.client(with_rate(spec, opts.rate))
+end
+
+--- Loads and binds: parameters, tree, format, client. Everything that can be refused before a request is refused here.
+---@param opts table  script, scripts_dir, params, format, output, rate
+---@return table? bound
+---@return table? err
+function M.bind(opts)
+  local script, err = load_query(opts)
+  if not script then return nil, err end
+  local query = script.value
+  local bound = { script = script, query = query, now_ms = task.wall() }
+  bound.format, err = M.format(query, opts)
+  if not bound.format then return nil, err end
+  bound.params, err = param.bind(query.params, opts.params or {}, {
+    now_ms = bound.now_ms, grain = query.chunk.grain, grain_ms = query.chunk.grain_ms,
+  })
+  if not bound.params then return nil, err end
+  local ok, invalid = validate(query, bound.params)
+  if not ok then return nil, invalid end
+  bound.tree, err = chunk.bind(query.chunk, bound.params)
+  if not bound.tree then return nil, err end
+  bound.client, err = client_of(query, bound.params, opts)
+  if not bound.client then return nil, err end
+  return bound
+end
+
+return M

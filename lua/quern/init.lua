@@ -1,0 +1,64 @@
+--- quern: the names that scripts use. `local quern = require "quern"`.
+---
+--- Everything here may be called while a script loads: constructors only describe; nothing reads, waits or sends.
+local M = {
+  --- Version of the library and of the program.
+  version = "0.1.0",
+}
+
+--- Defines a query; see quern.Query for the fields.
+---@param spec quern.Query
+---@return quern.Query
+function M.query(spec)
+  return require("quern.query").new(spec)
+end
+
+--- Defines a serving script; see quern.serve.
+function M.serve(spec)
+  return require("quern.serve").new(spec)
+end
+
+--- A variable of the environment (or of `--env-file`), read when the run begins. A query is granted the variables it names.
+---@param name string
+---@param default? string
+---@return table
+function M.env(name, default)
+  return { kind = "env", name = name, default = default }
+end
+
+M.secret = {
+  --- A secret from a variable of the environment: a handle whose value is never printed.
+  ---@param name string
+  ---@return table
+  env = function(name)
+    return { kind = "secret_env", name = name }
+  end,
+}
+
+-- Loaded when first used, so that a worker loads only what its script names.
+local MODULES = {
+  param = "quern.param", chunk = "quern.chunk", pages = "quern.pages", auth = "quern.auth", json = "quern.json",
+  time = "quern.time", task = "quern.task", log = "quern.log", http = "quern.http", genesys = "quern.genesys",
+}
+local VALUES = {
+  null = function() return require("quern.core.json").null end,
+  number = function() return require("quern.core.json").number end,
+  table = function() return require("quern.core.view").table end,
+  raw = function() return require("quern.core.view").raw end,
+  is_null = function() return require("quern.core.view").is_null end,
+  retry = function() return require("quern.retry").new end,
+  limit = function() return require("quern.limit").new end,
+}
+
+return setmetatable(M, {
+  __index = function(self, name)
+    local value
+    if MODULES[name] then
+      value = require(MODULES[name])
+    elseif VALUES[name] then
+      value = VALUES[name]()
+    end
+    rawset(self, name, value)
+    return value
+  end,
+})

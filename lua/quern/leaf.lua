@@ -1,0 +1,141 @@
+--- One leaf: its request, the walk through its pages, and what is known when the walk has ended.
+---
+--- The walk reads a page, posts its facts to the pager, and hands the page to the workers while it goes on. At most
+--- WINDOW pages of a leaf are being converted at once: a full window stops the pager, so memory stays flat.
+local task = require "quern.core.task"
+local errors = require "quern.core.error"
+local event = require "quern.core.event"
+local json = require "quern.core.json"
+local chunk_views = require "quern.chunk"
+
+local M = {}
+
+local WINDOW = 2
+
+---@class quern.Leaf
+---@field id integer  number in the chunk tree
+---@field chunk quern.Chunk  what the script sees
+---@field label string  name in messages
+---@field received integer  records received in the current walk
+---@field pages integer  pages read in the current walk
+
+--- The leaf with a number of the chunk tree.
+---@param run table
+---@param id integer
+---@return quern.Leaf
+function M.new(run, id)
+  local view = chunk_views.view(run.tree:range(id))
+  return { id = id, chunk = view, label = view.id, received = 0, pages = 0 }
+end
+
+local function where(leaf, page)
+  return ("leaf %s page %d"):format(leaf.label, page)
+end
+
+-- Accepts a body (then the fetch has ended) or says why not; a refusal is retried as the failure table says.
+local function accept(run, response)
+  local facts, err = run.workers:index(response.body)
+  if not facts then return nil, err end
+  if not facts.present and not run.query.pages.missing_ok then
+    return nil, errors.new("body", ("the answer has no records at %s"):format(run.query.records[1]))
+  end
+  return facts
+end
+
+local function read_page(run, leaf, request)
+  local started = task.now()
+  local response, err = run.client:send(request, {
+    leaf = leaf.label,
+    classify = run.query.classify,
+    accept = function(answer) return accept(run, answer) end,
+  })
+  if not response then return nil, err end
+  local facts = response.accepted
+  leaf.pages = leaf.pages + 1
+  leaf.received = leaf.received + facts.count
+  run.counts.pages = run.counts.pages + 1
+  run.counts.bytes = run.counts.bytes + #response.body
+  event.emit { type = "page", leaf = leaf.label, page = leaf.pages, records = facts.count, bytes = #response.body,
+               ms = task.now() - started }
+  local values = facts.values or {}
+  values.total = run.query.total and math.tointeger(values.total) or nil
+  return {
+    number = leaf.pages, present = facts.present, count = facts.count, digest = facts.digest, doc = facts.doc,
+    values = values, null = json.null,
+    resolve = function(link) return run.client:resolve(link, response.url) end,
+  }
+end
+
+local function convert(run, leaf, page)
+  local batch, err = run.workers:rows(page.doc, {
+    where = where(leaf, page.number), leaf = leaf.id, page = page.number, chunk = run:chunk_json(leaf.chunk),
+  })
+  if not batch then error(err, 0) end
+  local added, add_err = run.sequencer:add(leaf.id, page.number, batch)
+  if not added then error(add_err, 0) end
+end
+
+-- Waits for the oldest conversion; a transform's error is raised here.
+local function settle(converting)
+  local ok, err = table.remove(converting, 1):join()
+  if not ok then error(err, 0) end
+end
+
+local function abandon(converting)
+  for _, child in ipairs(converting) do child:cancel() end
+end
+
+local function repeated(seen, page)
+  if page.count == 0 then return false end
+  if seen[page.digest] then return true end
+  seen[page.digest] = true
+  return false
+end
+
+local function bound_passed(run, walk)
+  return errors.new("limit", ("more than %d pages; narrow the range, use smaller chunks, or raise the bound"):format(walk.max),
+    { bound = "pages", query = run.query.name })
+end
+
+local function walk_pages(run, leaf, walk, converting)
+  local seen = {}
+  local request = walk.request
+  while request do
+    local page, err = read_page(run, leaf, request)
+    if not page then return nil, err end
+    if repeated(seen, page) then
+      return nil, errors.new("restart", ("page %d repeats a page of this walk"):format(page.number))
+    end
+    if page.values.total then leaf.total = page.values.total end
+    if #converting >= WINDOW then settle(converting) end
+    converting[#converting + 1] = task.spawn(convert, run, leaf, page)
+    request, err = walk.next(page)
+    if err then return nil, err end
+    if request and leaf.pages >= walk.max then
+      leaf.cut = bound_passed(run, walk)
+      break
+    end
+  end
+  while #converting > 0 do settle(converting) end
+  return true
+end
+
+--- Walks the leaf once. On success its batches are with the sequencer; `leaf.received`, `leaf.pages`, `leaf.promise` (what
+--- the API promised: a count, true, or nil) and `leaf.cut` (an error: the page bound ended the walk) are set. Waits.
+---@async
+---@param run table
+---@param leaf quern.Leaf
+---@return boolean? ok
+---@return table? err
+function M.walk(run, leaf)
+  leaf.received, leaf.pages, leaf.total, leaf.cut = 0, 0, nil, nil
+  local request = run:request_for(leaf)
+  local walk = run.query.pages:walk(request, run.params)
+  local converting <close> = setmetatable({}, { __close = abandon })
+  local ok, err = walk_pages(run, leaf, walk, converting)
+  if not ok then return nil, err end
+  leaf.promise = leaf.total or (run.query.expect and run.query.expect(run.params, leaf.chunk)) or walk.promised()
+  return true
+end
+
+return M

@@ -1,0 +1,66 @@
+--- `quern plan`: what a run would do, told without sending anything.
+local core_run = require "quern.core.run"
+local json = require "quern.core.json"
+local chunk_views = require "quern.chunk"
+local options = require "quern.options"
+local pages = require "quern.pages"
+local run = require "quern.run"
+
+local M = {}
+
+local SHOWN = 12
+
+local function chunk_lines(tree, lines)
+  local ids = tree:leaves()
+  for index, id in ipairs(ids) do
+    if index > SHOWN then
+      lines[#lines + 1] = ("  … %d more"):format(#ids - SHOWN)
+      break
+    end
+    lines[#lines + 1] = "  " .. chunk_views.view(tree:range(id)).id
+  end
+  return #ids
+end
+
+local function first_request(bound, tree)
+  local first = tree:leaves()[1]
+  local request = bound.query.request(bound.params, chunk_views.view(tree:range(first)))
+  return bound.query.pages:walk(pages.copy(request), bound.params).request
+end
+
+local function request_lines(request, lines)
+  local query = {}
+  for _, name in ipairs(options.names(request.query or {})) do
+    query[#query + 1] = ("%s=%s"):format(name, tostring(request.query[name]))
+  end
+  local target = request.url or request.path
+  if #query > 0 then target = target .. "?" .. table.concat(query, "&") end
+  lines[#lines + 1] = ("first request: %s %s"):format(request.method or "GET", target)
+  if request.json then lines[#lines + 1] = "  " .. json.encode(request.json) end
+end
+
+--- Chunks, the first request, what the query is granted, and the least time under its limits.
+---@param bound table
+---@return table result  exit 0; `text` for people, `chunks`, `seconds`
+function M.describe(bound)
+  run.compile(bound.query, bound.format) -- a path that does not compile is told here too
+  local tree = core_run.tree(bound.tree)
+  local lines = { ("query %s: %s"):format(bound.query.name, bound.query.summary or "") }
+  for _, name in ipairs(options.names(bound.params)) do
+    local value = bound.params[name]
+    if type(value) == "table" and not getmetatable(value) then value = table.concat(value, ",") end
+    lines[#lines + 1] = ("  %s = %s"):format(name, tostring(value))
+  end
+  local at = #lines + 1
+  lines[at] = ""
+  local count = chunk_lines(tree, lines)
+  lines[at] = ("%d chunk%s, each at least one request:"):format(count, count == 1 and "" or "s")
+  request_lines(first_request(bound, tree), lines)
+  lines[#lines + 1] = ("may reach: %s"):format(table.concat(bound.client:origins(), ", "))
+  lines[#lines + 1] = ("may read: %s"):format(table.concat(bound.client:variables(), ", "))
+  local seconds = bound.client:least_seconds(count)
+  if seconds > 0 then lines[#lines + 1] = ("at least %.0f s under the client's limits"):format(seconds) end
+  return { exit = 0, text = table.concat(lines, "\n"), chunks = count, seconds = seconds }
+end
+
+return M

@@ -1,0 +1,114 @@
+--- The definition of a query: checked when the script is loaded, so that a typing error is told before anything is sent.
+local options = require "quern.options"
+local chunk = require "quern.chunk"
+local pages = require "quern.pages"
+local param = require "quern.param"
+
+local M = {}
+
+---@class quern.Query
+---@field name string  used in messages and as the default name of things
+---@field summary? string  one line of help
+---@field params? table<string, quern.Param>
+---@field validate? fun(p: table): nil, any  raises or returns nil, err before anything is sent
+---@field client table|fun(p: table): table  base_url, auth, headers, limit, retry (see quern.http.client)
+---@field chunk? quern.ChunkPolicy  default quern.chunk.whole {}
+---@field request fun(p: table, chunk: quern.Chunk): table  method, path or url, query, headers, json or form or body
+---@field pages? quern.Pager  default: one answer a leaf
+---@field classify? fun(response: table): string?  retry, split, restart, fail, skip, or nil for the failure table
+---@field records string|string[]  JSONPath of the records; a list descends level by level
+---@field total? string  JSONPath of the number of records that the API promises a leaf
+---@field expect? fun(p: table, chunk: quern.Chunk): integer?  the same, known beforehand
+---@field key? string  JSONPath: repeats of a key within a leaf are dropped
+---@field owner? string  JSONPath of the time that decides which leaf a record belongs to
+---@field order? "owner"  the API answers in ascending owner time; checked
+---@field columns? table[]  { name, path, as =, reduce =, separator =, default =, scale =, round =, level = }
+---@field transform? fun(record: table, row: table, ctx: table): any  a row, a list of rows, or nil to drop
+---@field fields? string[]  column order of a transform without columns
+---@field raw? boolean  the row is the record's own text
+---@field format? "csv"|"ndjson"|"json"  default output format
+local meta = { __name = "quern.query" }
+
+local FIELDS = {
+  name = { type = "string", required = true },
+  summary = "string", params = "table", validate = "function", client = { type = "table|function", required = true },
+  chunk = "table", request = { type = "function", required = true }, pages = "table", classify = "function",
+  records = { type = "string|table", required = true }, total = "string", expect = "function",
+  key = "string", owner = "string", order = "string", columns = "table", transform = "function",
+  fields = "table", raw = "boolean", format = "string",
+}
+local COLUMN = {
+  [1] = { type = "string", required = true }, [2] = "string", as = "string", reduce = "string", separator = "string",
+  default = "any", scale = "number", round = "integer", level = "integer",
+}
+local FORMATS = { csv = true, ndjson = true, json = true }
+local LEVEL = 4 -- errors point at the script's call of quern.query
+
+local function fail(format, ...)
+  error(format:format(...), LEVEL)
+end
+
+local function check_columns(query)
+  local seen = {}
+  for index, column in ipairs(query.columns or {}) do
+    local where = ("columns[%d]"):format(index)
+    if type(column) ~= "table" then fail("%s must be a table { name, path }, not a %s", where, type(column)) end
+    options.check(where, column, COLUMN, LEVEL + 1)
+    if seen[column[1]] then fail("%s: the name '%s' is used twice", where, column[1]) end
+    seen[column[1]] = true
+    if not column[2] and not query.transform then
+      fail("%s '%s' has no path, and there is no transform that could set it", where, column[1])
+    end
+  end
+end
+
+local function check_rows(query)
+  if query.raw and (query.columns or query.transform or query.fields) then
+    fail("raw rows cannot be combined with columns, transform or fields")
+  end
+  if not (query.raw or query.columns or query.transform) then
+    fail("say what a row is: columns, transform, or raw = true")
+  end
+  if query.transform and not query.columns and not query.fields then
+    fail("a transform without columns needs fields, the list of its column names")
+  end
+  if query.columns and query.fields then fail("fields is for a transform without columns; leave one of the two out") end
+  if query.raw and query.format == "csv" then fail("raw rows are JSON texts; the format cannot be csv") end
+end
+
+local function check_parts(query)
+  for name, value in pairs(query.params or {}) do
+    if not param.is(value) then fail("params.%s must be made by quern.param, such as quern.param.string {}", name) end
+  end
+  if query.chunk and not chunk.is(query.chunk) then fail("chunk must be made by quern.chunk, such as quern.chunk.whole {}") end
+  if query.pages and not pages.is(query.pages) then fail("pages must be made by quern.pages, such as quern.pages.next_link {}") end
+  if query.format and not FORMATS[query.format] then fail("format '%s' is not one of csv, json, ndjson", query.format) end
+  if query.order and query.order ~= "owner" then fail("order can only be 'owner', not '%s'", query.order) end
+  if query.order and not query.owner then fail("order = 'owner' needs the field owner") end
+  if query.owner and (query.chunk or {}).kind ~= "by_time" then
+    fail("owner decides between time ranges: it needs chunk = quern.chunk.by_time { ... }")
+  end
+end
+
+--- Checks a definition and makes it a query. Misuse raises with the field's name.
+---@param spec quern.Query
+---@return quern.Query
+function M.new(spec)
+  local query = options.check("quern.query", spec, FIELDS, LEVEL)
+  if type(query.records) == "string" then query.records = { query.records } end
+  check_parts(query)
+  check_columns(query)
+  check_rows(query)
+  query.params = query.params or {}
+  query.chunk = query.chunk or chunk.whole {}
+  query.pages = query.pages or pages.none()
+  return setmetatable(query, meta)
+end
+
+---@param value any
+---@return boolean
+function M.is(value)
+  return getmetatable(value) == meta
+end
+
+return M

@@ -1,0 +1,281 @@
+--- One run of a query: leaves side by side, splits, restarts, commits in plan order, and the verdict.
+---
+--- The run decides nothing that C decides: the chunk tree splits and proves the tiling, the sequencer keeps order, key and
+--- owner, the client applies the failure table. Here is only who is asked, when, and what the answers mean for the run.
+local task = require "quern.core.task"
+local core_run = require "quern.core.run"
+local convert = require "quern.core.convert"
+local errors = require "quern.core.error"
+local event = require "quern.core.event"
+local json = require "quern.core.json"
+local leaves = require "quern.leaf"
+local pages = require "quern.pages"
+local summary = require "quern.summary"
+
+local M = {}
+
+local Run = {}
+Run.__index = Run
+
+local LEAVES_AT_ONCE = 4
+local WHOLE_AHEAD = 64 -- whole leaves that may wait for an earlier one before new leaves are held back
+
+--- The request of a leaf, built once by the script; walks get copies.
+function Run:request_for(leaf)
+  if not leaf.request then
+    local request = self.query.request(self.params, leaf.chunk)
+    if type(request) ~= "table" or not (request.path or request.url) then
+      error(errors.new("script", ("request of query '%s' must return a table with method and path"):format(self.query.name),
+        { exit = 1 }), 0)
+    end
+    leaf.request = request
+  end
+  return pages.copy(leaf.request)
+end
+
+--- What transforms see of a chunk, as JSON text; made once a chunk.
+function Run:chunk_json(chunk)
+  local text = self.chunk_texts[chunk]
+  if not text then
+    text = json.encode { id = chunk.id, from = chunk.from and chunk.from:iso("ms"), to = chunk.to and chunk.to:iso("ms"),
+                         interval = chunk.interval }
+    self.chunk_texts[chunk] = text
+  end
+  return text
+end
+
+--- Name of a leaf in messages.
+function Run:label(id)
+  return leaves.new(self, id).label
+end
+
+local function as_error(err)
+  if errors.is(err) then return err end
+  return errors.new("script", tostring(err), { exit = 1 })
+end
+
+function Run:hole(leaf, err)
+  local reason = tostring(err.message or err)
+  self.holes[#self.holes + 1] = { leaf = leaf.label, reason = reason, kind = err.kind, status = err.status }
+  event.emit { type = "hole", leaf = leaf.label, reason = reason }
+end
+
+function Run:split(leaf, err)
+  local first, second = self.tree:split(leaf.id)
+  if not first then
+    if second == "whole" then
+      err.exit = 5
+      err.message = tostring(err.message) .. "; this query cannot be split: ask for less, or give it a chunk policy"
+      error(err, 0)
+    end
+    return self:give_up(leaf, errors.new("too_large", ("%s, and half of the chunk would be below the floor"):format(
+      tostring(err.message)), { status = err.status }))
+  end
+  self.counts.splits = self.counts.splits + 1
+  event.emit { type = "split", leaf = leaf.label, into = { self:label(first), self:label(second) },
+               reason = tostring(err.message) }
+end
+
+-- The leaf fails for good; the others go on, unless the error is one that ends the run.
+function Run:give_up(leaf, err)
+  if err.exit and err.kind ~= "deferred" then error(err, 0) end
+  self.sequencer:fail(leaf.id, tostring(err.message))
+  if err.kind == "deferred" then self.deferred = err end
+  self.first_failure = self.first_failure or err
+  self:hole(leaf, err)
+end
+
+-- Compares what a leaf promised with what came. Answers an error if they differ.
+function Run:count(leaf)
+  local promise = leaf.promise
+  if math.type(promise) == "integer" then
+    if promise ~= leaf.received then
+      return errors.new("restart", ("the API promised %d records and sent %d"):format(promise, leaf.received), { counted = true })
+    end
+    leaf.counted = "yes"
+  else
+    leaf.counted = promise and "yes" or "not promised"
+  end
+end
+
+function Run:whole(leaf, miscount)
+  local ok, err = self.sequencer:finish(leaf.id, leaf.pages)
+  if not ok then error(err, 0) end
+  self.counts.leaves = self.counts.leaves + 1
+  self.counted[miscount and "no" or leaf.counted] = true
+  event.emit { type = "leaf_whole", leaf = leaf.label, records = leaf.received, pages = leaf.pages }
+  if leaf.cut then self:hole(leaf, leaf.cut) end
+  if miscount then self:hole(leaf, miscount) end
+end
+
+function Run:fetch(leaf)
+  event.emit { type = "leaf_started", leaf = leaf.label }
+  local restarted = false
+  while true do
+    self.sequencer:begin(leaf.id)
+    local ok, err = leaves.walk(self, leaf)
+    local miscount
+    if ok then
+      self.succeeded = true
+      err = self:count(leaf)
+      if not err or restarted or leaf.cut then return self:whole(leaf, err) end
+      miscount = err
+    end
+    self.sequencer:discard(leaf.id)
+    if err.kind == "skip" then
+      leaf.pages, leaf.received, leaf.counted = 0, 0, "not promised"
+      self.sequencer:begin(leaf.id)
+      return self:whole(leaf)
+    elseif err.kind == "too_large" or err.kind == "split" then
+      return self:split(leaf, err)
+    elseif err.kind == "restart" and not restarted then
+      restarted = true
+      self.counts.restarts = self.counts.restarts + 1
+      event.emit { type = "restart", leaf = leaf.label, reason = tostring((miscount or err).message) }
+    else
+      return self:give_up(leaf, err)
+    end
+  end
+end
+
+function Run:commit()
+  local result, err = self.sequencer:advance()
+  if not result then error(err, 0) end
+  for _, id in ipairs(result.committed) do
+    event.emit { type = "leaf_committed", leaf = self:label(id), rows = self.sequencer:facts().rows }
+  end
+  for _, id in ipairs(result.refetch) do
+    self.counts.refetches = self.counts.refetches + 1
+    event.emit { type = "restart", leaf = self:label(id), reason = "a neighbour saw a record that this leaf owns but did not deliver" }
+  end
+end
+
+-- May a new leaf start? Not while too many wait for the head, nor while all that was tried has failed.
+function Run:may_take()
+  if self.active == 0 then return self.succeeded or not self.first_failure end
+  if self.first_failure and not self.succeeded then return false end
+  return self.tree:counts().whole < WHOLE_AHEAD
+end
+
+function Run:take()
+  while true do
+    local id = self:may_take() and self.tree:take()
+    if id then return leaves.new(self, id) end
+    if self.active == 0 then return nil end
+    self.changed:wait()
+  end
+end
+
+function Run:runner()
+  for leaf in function() return self:take() end do
+    self.active = self.active + 1
+    self:fetch(leaf)
+    self:commit()
+    self.active = self.active - 1
+    self.changed:set()
+  end
+end
+
+-- Runs leaves until none is left or one runner fails; then the others are cancelled.
+function Run:drive(concurrency)
+  local failure
+  local running, runners = concurrency, {}
+  for index = 1, concurrency do
+    runners[index] = task.spawn(function()
+      local ok, err = pcall(self.runner, self)
+      if not ok and not failure then failure = as_error(err) end
+      running = running - 1
+      self.changed:set()
+    end)
+  end
+  while running > 0 and not failure do self.changed:wait() end
+  for _, runner in ipairs(runners) do runner:cancel() end
+  return failure
+end
+
+local function columns_of(query)
+  local columns = {}
+  for _, column in ipairs(query.columns or {}) do
+    columns[#columns + 1] = {
+      name = column[1], path = column[2], as = column.as, reduce = column.reduce, separator = column.separator,
+      default = column.default ~= nil and json.encode(column.default) or nil,
+      scale = column.scale, round = column.round, level = column.level,
+    }
+  end
+  for _, name in ipairs(query.fields or {}) do columns[#columns + 1] = { name = name } end
+  return columns
+end
+
+--- The compiled plan of a query for an output format. Raises kind "usage" for a path that does not compile.
+---@param query quern.Query
+---@param format "csv"|"ndjson"|"json"
+---@return any plan
+function M.compile(query, format)
+  local facts = {}
+  for name, path in pairs(query.pages.facts) do facts[#facts + 1] = { name, path } end
+  if query.total then facts[#facts + 1] = { "total", query.total } end
+  return convert.plan {
+    records = query.records, key = query.key, owner = query.owner, facts = facts, columns = columns_of(query),
+    raw = query.raw or false, transform = query.transform ~= nil, format = format,
+  }
+end
+
+local function params_json(p)
+  local plain = {}
+  for name, value in pairs(p) do
+    plain[name] = type(value) == "table" and value.iso and value:iso("ms") or value
+  end
+  return plain
+end
+
+local function open(bound, opts)
+  local run = setmetatable({
+    id = opts.run_id, query = bound.query, params = bound.params, client = bound.client, format = bound.format,
+    changed = task.event(), active = 0, holes = {}, counted = {}, chunk_texts = setmetatable({}, { __mode = "k" }),
+    counts = { pages = 0, bytes = 0, leaves = 0, splits = 0, restarts = 0, refetches = 0 }, started_ms = task.now(),
+  }, Run)
+  local query, err = bound.query, nil
+  run.tree = core_run.tree(bound.tree)
+  run.plan = M.compile(query, bound.format)
+  run.workers, err = convert.workers {
+    threads = opts.workers, plan = run.plan, script = query.transform and bound.script or nil,
+    context = json.encode { params = params_json(bound.params), now_ms = bound.now_ms },
+  }
+  if not run.workers then return nil, err end
+  run.sink, err = core_run.sink { path = opts.output, format = bound.format, header = run.plan:header(), run = run.id }
+  if not run.sink then
+    run.workers:close()
+    return nil, err
+  end
+  run.sequencer = core_run.sequencer {
+    tree = run.tree, plan = run.plan, sink = run.sink, key = query.key ~= nil, owner = query.owner ~= nil,
+    order = query.order ~= nil, from = bound.tree.from, to = bound.tree.to, spool_dir = opts.spool_dir,
+  }
+  return run
+end
+
+--- Runs a bound query to its end. Waits. The result's `exit` is the command's exit status; nothing stands under the
+--- output's name unless the run is whole (or `accept_incomplete` was given).
+---@async
+---@param bound table  from quern.bind: query, params, client, tree, format, script, now_ms
+---@param opts { run_id: string, output: string?, concurrency: integer?, workers: integer, accept_incomplete: boolean?, spool_dir: string? }
+---@return table? summary
+---@return table? err  the run could not begin
+function M.execute(bound, opts)
+  local run, err = open(bound, opts)
+  if not run then return nil, err end
+  event.emit { type = "run_started", run = run.id, query = run.query.name, leaves = run.tree:counts().open,
+               output = opts.output or "-", format = run.format }
+  local ok, failure = pcall(run.drive, run, opts.concurrency or LEAVES_AT_ONCE)
+  if not ok then failure = as_error(failure) end -- interrupted while waiting for the runners
+  if not failure then
+    ok, failure = pcall(run.commit, run)
+    failure = not ok and as_error(failure) or nil
+  end
+  local report = summary.close(run, failure, opts)
+  run.workers:close()
+  event.emit { type = "run_finished", summary = report }
+  return report
+end
+
+return M

@@ -1,0 +1,103 @@
+--- Serving scripts: HTTP handlers in Lua, for the emulator and for tests of one's own.
+---
+---     return quern.serve {
+---       name = "hello",
+---       params = { greeting = quern.param.string { default = "hello" } },
+---       handler = function(p)
+---         return function(request) return { status = 200, json = { text = p.greeting } } end
+---       end,
+---     }
+---
+--- `handler(p)` is called once with the bound parameters; the function it returns is called for each request, in a task of
+--- its own (it may wait), and answers `{ status, headers, json or body, fault, cut, after }`: `headers` a map, `fault` one of
+--- "reset", "truncate" (after `cut` bytes of the body), "hang" or "close", `after` seconds to wait first.
+local core_server = require "quern.core.server"
+local errors = require "quern.core.error"
+local event = require "quern.core.event"
+local json = require "quern.core.json"
+local task = require "quern.core.task"
+local options = require "quern.options"
+local param = require "quern.param"
+local scripts = require "quern.script"
+
+local M = {}
+
+local meta = { __name = "quern.serving" }
+
+---@class quern.ServedRequest
+---@field method string
+---@field path string  without the url query, percent-decoded
+---@field query string  the raw url query, "" when absent
+---@field headers table<string, string>  lower-case names
+---@field body string
+
+---@param spec { name: string, summary?: string, params?: table<string, quern.Param>, handler: fun(p: table): fun(request: quern.ServedRequest): table }
+function M.new(spec)
+  local serving = options.check("quern.serve", spec, {
+    name = { type = "string", required = true }, summary = "string", params = { type = "table", default = {} },
+    handler = { type = "function", required = true },
+  })
+  return setmetatable(serving, meta)
+end
+
+function M.is(value)
+  return getmetatable(value) == meta
+end
+
+local function header_list(answer)
+  local list = {}
+  for _, name in ipairs(options.names(answer.headers or {})) do
+    list[#list + 1] = { name, tostring(answer.headers[name]) }
+  end
+  if answer.json ~= nil then list[#list + 1] = { "Content-Type", "application/json" } end
+  return list
+end
+
+local function answer_one(handle, request)
+  local ok, answer = pcall(handle, request)
+  if not ok then
+    event.emit { type = "log", level = "error", message = ("handler failed: %s"):format(tostring(answer)) }
+    answer = { status = 500, json = { message = "the handler failed" } }
+  end
+  if answer.after then task.sleep(answer.after * 1000) end
+  request:respond {
+    status = answer.status or 200, headers = header_list(answer),
+    body = answer.json ~= nil and json.encode(answer.json) or answer.body or "",
+    fault = answer.fault, cut = answer.cut,
+  }
+  event.emit { type = "served", method = request.method, path = request.path, status = answer.status or 200, fault = answer.fault }
+end
+
+local function accept_loop(server, handle)
+  local request = server:accept()
+  while request do
+    local served = request
+    task.spawn(function() answer_one(handle, served) end)
+    request = server:accept()
+  end
+end
+
+--- Serves until interrupted. Emits `listening` with the port.
+---@async
+---@param opts { script: string, scripts_dir: string, params: table<string, string>, host: string?, port: integer? }
+---@return table? result
+---@return table? err
+function M.run(opts)
+  local script, err = scripts.load(opts.script, opts.scripts_dir)
+  if not script then return nil, err end
+  if not M.is(script.value) then
+    return nil, errors.new("script", ("%s must return quern.serve { ... }"):format(script.path), { exit = 1 })
+  end
+  local bound, bind_err = param.bind(script.value.params, opts.params or {}, { now_ms = task.wall() })
+  if not bound then return nil, bind_err end
+  local handle = script.value.handler(bound)
+  local server, listen_err = core_server.listen { host = opts.host or "127.0.0.1", port = opts.port or 0 }
+  if not server then return nil, listen_err end
+  event.emit { type = "listening", host = opts.host or "127.0.0.1", port = server:port() }
+  local ok, problem = pcall(accept_loop, server, handle)
+  server:close()
+  if not ok and not (errors.is(problem) and problem.kind == "interrupted") then error(problem, 0) end
+  return { exit = 0 }
+end
+
+return M

@@ -1,0 +1,112 @@
+--- The end of a run: what becomes of the output, the verdict, and the exit status.
+local task = require "quern.core.task"
+local errors = require "quern.core.error"
+local options = require "quern.options"
+
+local M = {}
+
+local PIPE_CLOSED = 141
+
+local function append(list, items)
+  for _, item in ipairs(items) do list[#list + 1] = item end
+  return list
+end
+
+local function hole_text(hole)
+  return ("%s: %s"):format(hole.leaf, hole.reason)
+end
+
+-- Nothing of the run ever succeeded: then it has failed, and why decides the status.
+local function nothing_succeeded(run)
+  local err = run.first_failure
+  local refused = err.kind == "status" and (err.status or 0) >= 400 and err.status < 500 or err.kind == "too_large"
+  return refused and 5 or 1, tostring(err.message)
+end
+
+local function incomplete(holes)
+  local shown = {}
+  for index = 1, math.min(#holes, 3) do shown[index] = hole_text(holes[index]) end
+  local more = #holes > 3 and (" and %d more"):format(#holes - 3) or ""
+  local rest = #holes > 0 and ("; %d hole%s: %s%s"):format(#holes, #holes == 1 and "" or "s", table.concat(shown, "; "), more)
+    or "; the leaves do not cover the range"
+  return 3, "incomplete" .. rest
+end
+
+-- Exit status, message and what to do with the output.
+local function verdict(run, failure, holes)
+  if failure then
+    if failure.kind == "interrupted" then return 130, "interrupted; run again to start over", "discard" end
+    if failure.kind == "pipe" then return PIPE_CLOSED, nil, "discard" end
+    return failure.exit or 1, tostring(failure.message), "discard"
+  end
+  if run.deferred then
+    return 75, ("deferred: %s; run again later"):format(tostring(run.deferred.message)), "discard"
+  end
+  if run.first_failure and not run.succeeded then
+    local exit, message = nothing_succeeded(run)
+    return exit, message, "discard"
+  end
+  if #holes > 0 or not run.tree:tiled() then
+    local exit, message = incomplete(holes)
+    return exit, message, "keep"
+  end
+  return 0, nil, "publish"
+end
+
+local function counted(run, holes)
+  if run.counted.no or #holes > 0 then return "no" end
+  if run.counted["not promised"] or not run.counted.yes then return "not promised" end
+  return "yes"
+end
+
+-- Holes of the sequencer (a record its owner never delivered) stand beside those of failed leaves, each leaf once.
+local function all_holes(run)
+  local holes, seen = append({}, run.holes), {}
+  for _, hole in ipairs(holes) do seen[hole.leaf] = true end
+  for _, hole in ipairs(run.sequencer:holes()) do
+    local label = run:label(hole.leaf)
+    if not seen[label] then holes[#holes + 1] = { leaf = label, reason = hole.reason } end
+  end
+  return holes
+end
+
+local function params_text(run)
+  local list = {}
+  for _, name in ipairs(options.names(run.params)) do list[name] = tostring(run.params[name]) end
+  return list
+end
+
+--- Publishes, keeps or discards the output and tells what the run was.
+---@param run table
+---@param failure table?  the error that ended the run
+---@param opts { output: string?, accept_incomplete: boolean? }
+---@return table summary
+function M.close(run, failure, opts)
+  local holes = all_holes(run)
+  local exit, message, fate = verdict(run, failure, holes)
+  if fate == "keep" and opts.accept_incomplete then fate = "publish" end
+  local facts = run.sequencer:facts()
+  local partial, close_err = run.sequencer:close(fate)
+  if close_err then
+    exit, message = close_err.kind == "pipe" and PIPE_CLOSED or 1, tostring(close_err.message)
+    partial = nil
+  end
+  if fate == "keep" and partial and partial ~= "" then
+    message = ("%s; what was done is in %s; run again"):format(message, partial)
+  end
+  local counts, net = run.counts, run.client.counts or {}
+  return {
+    run = run.id, query = run.query.name, exit = exit, message = message, params = params_text(run),
+    verdict = exit == 0 and "complete" or exit == 3 and "incomplete" or "failed",
+    tiled = run.tree:tiled(), counted = counted(run, holes), holes = holes,
+    rows = facts.rows, records = facts.records, duplicates = facts.duplicates, disowned = facts.disowned,
+    outside = facts.outside, no_key = facts.no_key, no_owner = facts.no_owner,
+    leaves = counts.leaves, splits = counts.splits, restarts = counts.restarts, refetches = counts.refetches,
+    pages = counts.pages, bytes = counts.bytes, requests = net.requests, retries = net.retries,
+    output = opts.output or "-", format = run.format, partial = partial ~= "" and partial or nil,
+    elapsed_ms = task.now() - run.started_ms,
+    error = errors.is(failure) and failure.kind or nil,
+  }
+end
+
+return M
