@@ -39,7 +39,8 @@ struct qn_plan_spec {            /* borrowed during qn_plan_new */
     const char *key_separator;   /* unused; NULL */
     const struct qn_fact_spec *facts;
     size_t fact_count;
-    const struct qn_column_spec *columns; /* with a transform: the columns it receives, and the fields it may set */
+    const struct qn_column_spec *columns; /* with a transform: the columns it receives, and the fields it may set;
+                                             none (not for CSV): each row is an object of its own */
     size_t column_count;
     bool raw;                    /* the row is the record's own text */
     bool has_transform;
@@ -84,6 +85,8 @@ struct qn_record {              /* what a transform sees */
 struct qn_emit;                 /* opaque: where a transform puts rows */
 /* Adds one row; values has one entry a column of the plan. 0 or QN_E... */
 int qn_emit_row(struct qn_emit *emit, const struct qn_value *values, struct qn_err *err);
+/* The same where the plan has no columns: one JSON object in minified text. */
+int qn_emit_object(struct qn_emit *emit, const char *json, size_t size, struct qn_err *err);
 
 struct qn_transform {
     void *self;
@@ -95,9 +98,9 @@ struct qn_transform {
 
 struct qn_rows_context {
     const struct qn_transform *transform; /* required iff the plan has one */
-    /* called when a record fails, to fill in where: NULL, or the message is used as it is */
-    const char *where;                    /* "leaf 3 page 2", put before "record N: ..." */
+    const char *where;                    /* "leaf 3 page 2", put before ", record N: ..." (N from 1); or NULL */
 };
-/* QN_ESCRIPT, QN_ENOMEM, QN_ELIMIT. Nothing of a failed page is kept. */
+/* QN_EINVAL (a value that its column cannot convert), QN_ESCRIPT, QN_ENOMEM, QN_ELIMIT. Nothing of a failed page
+ * is kept. */
 int qn_convert_rows(const struct qn_plan *plan, struct qn_doc *doc, const struct qn_rows_context *context,
                     struct qn_batch **out, struct qn_err *err);

@@ -1,0 +1,41 @@
+#include "rows/batch.h"
+
+#include <stdatomic.h>
+
+#include "base/mem.h"
+#include "rows/emit.h"
+
+/* The public part comes first, so that a pointer to one is a pointer to the other. */
+struct shared_batch {
+    struct qn_batch batch;
+    atomic_uint references;
+};
+
+struct qn_batch *qn_batch_new(void)
+{
+    struct shared_batch *shared = qn_calloc(1, sizeof *shared);
+    if (!shared) return NULL;
+    atomic_init(&shared->references, 1);
+    return &shared->batch;
+}
+
+struct qn_batch *qn_batch_ref(struct qn_batch *batch)
+{
+    atomic_fetch_add_explicit(&((struct shared_batch *)batch)->references, 1, memory_order_relaxed);
+    return batch;
+}
+
+void qn_batch_unref(struct qn_batch *batch)
+{
+    struct shared_batch *shared = (struct shared_batch *)batch;
+    if (!shared || atomic_fetch_sub_explicit(&shared->references, 1, memory_order_acq_rel) != 1) return;
+    qn_bytes_unref(batch->bytes);
+    qn_free(batch->rows);
+    qn_free(shared);
+}
+
+size_t qn_batch_memory(const struct qn_batch *batch)
+{
+    return sizeof(struct shared_batch) + batch->row_count * sizeof *batch->rows +
+           (batch->bytes ? qn_bytes_size(batch->bytes) + QN_BYTES_PADDING : 0);
+}

@@ -1,0 +1,79 @@
+#include "rows/csv.h"
+
+#include <string.h>
+
+#include "json/write.h"
+
+/* Bytes of the UTF-8 character at text, 0 if there is none (RFC 3629: no surrogates, no overlong forms). */
+static size_t character(const unsigned char *text, size_t size)
+{
+    unsigned char lead = text[0], low = 0x80, high = 0xbf;
+    size_t length = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
+    if (length < 2) return length;
+    if (length > size) return 0;
+    if (lead == 0xe0) low = 0xa0;
+    if (lead == 0xed) high = 0x9f;
+    if (lead == 0xf0) low = 0x90;
+    if (lead == 0xf4) high = 0x8f;
+    if (text[1] < low || text[1] > high) return 0;
+    for (size_t i = 2; i < length; i++) {
+        if ((text[i] & 0xc0) != 0x80) return 0;
+    }
+    return length;
+}
+
+int qn_csv_text(struct qn_buf *out, const char *text, size_t size)
+{
+    size_t start = 0, at = 0;
+    bool quoted = size == 0;
+    for (size_t i = 0; i < size && !quoted; i++) {
+        quoted = text[i] == ',' || text[i] == '"' || text[i] == '\r' || text[i] == '\n';
+    }
+    int rc = quoted ? qn_buf_add_byte(out, '"') : 0;
+    while (rc == 0 && at < size) {
+        size_t length = character((const unsigned char *)text + at, size - at);
+        if (length > 0 && text[at] != '"') {
+            at += length;
+            continue;
+        }
+        /* a quote is doubled: up to and with it, then again from it */
+        if (length > 0) {
+            rc = qn_buf_add(out, text + start, at + 1 - start);
+            start = at++;
+        } else {
+            rc = at > start ? qn_buf_add(out, text + start, at - start) : 0;
+            if (rc == 0) rc = qn_buf_add(out, "\xef\xbf\xbd", 3);
+            start = ++at;
+        }
+    }
+    if (rc == 0 && at > start) rc = qn_buf_add(out, text + start, at - start);
+    if (rc == 0 && quoted) rc = qn_buf_add_byte(out, '"');
+    return rc;
+}
+
+static int add_cell(struct qn_buf *out, const struct qn_value *value)
+{
+    switch (value->kind) {
+    case QN_VALUE_MISSING:
+    case QN_VALUE_NULL: return 0;
+    case QN_VALUE_BOOL: return qn_buf_add_str(out, value->boolean ? "true" : "false");
+    case QN_VALUE_INTEGER: return qn_json_integer(out, value->integer);
+    case QN_VALUE_DOUBLE: return qn_decimal_double(out, value->number);
+    case QN_VALUE_NUMBER: return qn_buf_add(out, value->text.data, value->text.size);
+    case QN_VALUE_TEXT:
+    case QN_VALUE_JSON: return qn_csv_text(out, value->text.data, value->text.size);
+    }
+    return 0;
+}
+
+int qn_csv_row(struct qn_buf *out, const struct qn_value *values, size_t count)
+{
+    size_t before = out->size;
+    int rc = 0;
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        if (i > 0) rc = qn_buf_add_byte(out, ',');
+        if (rc == 0) rc = add_cell(out, &values[i]);
+    }
+    if (rc == 0 && out->size == before) rc = qn_buf_add(out, "\"\"", 2);
+    return rc < 0 ? rc : qn_buf_add(out, "\r\n", 2);
+}

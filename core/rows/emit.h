@@ -1,0 +1,28 @@
+/* emit.h - inside core/rows: a batch while it is made. One thread. */
+#pragma once
+
+#include "rows/batch.h"
+#include "rows/convert.h"
+
+#define QN_BATCH_CAP ((size_t)1 << 30) /* encoded bytes of one page */
+
+/* An empty batch with one reference. NULL without memory. */
+struct qn_batch *qn_batch_new(void);
+
+struct qn_emit {
+    const struct qn_plan *plan;
+    struct qn_buf bytes;
+    struct qn_row *rows;
+    size_t count, capacity;
+    size_t encoded;
+    struct qn_row record; /* what every row of the record at hand repeats: number, key, owner, flags */
+    bool first;           /* no row of this record yet */
+};
+
+void qn_emit_init(struct qn_emit *emit, const struct qn_plan *plan);
+void qn_emit_free(struct qn_emit *emit);
+void qn_emit_begin(struct qn_emit *emit, const struct qn_row *record);
+/* A row by its text, which gets its terminator here. */
+int qn_emit_text(struct qn_emit *emit, const char *text, size_t size, struct qn_err *err);
+/* The record is over: without a row it leaves an empty one. */
+int qn_emit_end(struct qn_emit *emit, struct qn_err *err);

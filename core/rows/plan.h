@@ -1,0 +1,24 @@
+/* plan.h - inside core/rows: a compiled plan. Immutable after qn_plan_new: any thread. */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "rows/column.h"
+
+struct qn_plan {
+    atomic_uint references;
+    struct qn_path **records; /* outermost level first */
+    size_t level_count;
+    struct qn_path *present;  /* the outermost path without a trailing wildcard: is the array there? NULL: same path */
+    struct qn_path *key, *owner;
+    struct qn_path **facts;
+    size_t fact_count;
+    struct qn_column *columns;
+    char **members;           /* `"name":` for JSON rows */
+    size_t column_count;
+    bool raw, has_transform;
+    enum qn_format format;
+};
+
+/* The length of a path's text without a trailing `.*` or `[*]`; 0 if it has none that can be cut. */
+size_t qn_plan_array_path(const char *path);

@@ -1,0 +1,52 @@
+#include "rows/records.h"
+
+#include "base/mem.h"
+
+struct walk {
+    const struct qn_plan *plan;
+    const struct qn_doc *doc;
+    struct qn_nodes *lists; /* one node list a level */
+    qn_node *levels;
+    int (*visit)(void *context, const qn_node *levels);
+    void *context;
+};
+
+/* As deep as the query has levels of records, which its author wrote by hand. */
+static int descend(struct walk *walk, size_t level, qn_node from)
+{
+    struct qn_nodes *list = &walk->lists[level];
+    int rc = qn_path_select(walk->plan->records[level], walk->doc, from, list);
+    for (size_t i = 0; i < list->count && rc >= 0; i++) {
+        walk->levels[level] = list->nodes[i];
+        if (level + 1 == walk->plan->level_count) rc = walk->visit(walk->context, walk->levels);
+        else rc = descend(walk, level + 1, list->nodes[i]);
+    }
+    return rc;
+}
+
+int qn_records_walk(const struct qn_plan *plan, const struct qn_doc *doc,
+                    int (*visit)(void *context, const qn_node *levels), void *context)
+{
+    struct walk walk = {plan, doc, NULL, NULL, visit, context};
+    walk.lists = qn_calloc(plan->level_count, sizeof *walk.lists);
+    walk.levels = qn_calloc(plan->level_count, sizeof *walk.levels);
+    int rc = walk.lists && walk.levels ? 0 : QN_ENOMEM;
+    for (size_t i = 0; i < plan->level_count && walk.lists; i++) qn_nodes_init(&walk.lists[i]);
+    if (rc == 0) rc = descend(&walk, 0, QN_ROOT);
+    for (size_t i = 0; i < plan->level_count && walk.lists; i++) qn_nodes_free(&walk.lists[i]);
+    qn_free(walk.lists);
+    qn_free(walk.levels);
+    return rc;
+}
+
+int qn_records_present(const struct qn_plan *plan, const struct qn_doc *doc)
+{
+    const struct qn_path *path = plan->present ? plan->present : plan->records[0];
+    struct qn_nodes list;
+    if (qn_path_singular(path)) return qn_path_one(path, doc, QN_ROOT) != QN_NONE;
+    qn_nodes_init(&list);
+    int rc = qn_path_select(path, doc, QN_ROOT, &list);
+    bool present = list.count > 0;
+    qn_nodes_free(&list);
+    return rc < 0 ? rc : present;
+}

@@ -1,0 +1,11 @@
+/* records.h - inside core/rows: the records of a page, found level by level. One thread. */
+#pragma once
+
+#include "rows/plan.h"
+
+/* Calls visit for every innermost record, in the order of the document; levels holds level_count nodes, outermost
+ * first. A negative answer stops the walk and is returned. QN_ENOMEM, QN_ELIMIT. */
+int qn_records_walk(const struct qn_plan *plan, const struct qn_doc *doc,
+                    int (*visit)(void *context, const qn_node *levels), void *context);
+/* Is the records array there, empty or not? 1, 0 or QN_E... */
+int qn_records_present(const struct qn_plan *plan, const struct qn_doc *doc);
