@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+"""Rules of the source tree: floors, who may include what, headers that stand alone, Lua that luacheck accepts."""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# What a floor may include besides itself.
+BELOW = {
+    "base": set(),
+    "engine": {"base"},
+    "net": {"engine", "base"},
+    "json": {"engine", "base"},
+    "rows": {"json", "base"},
+    "store": {"rows", "json", "base"},
+    "sink": {"rows", "json", "base"},
+    "run": {"store", "sink", "rows", "json", "net", "engine", "base"},
+    "lua": {"run", "store", "sink", "rows", "json", "net", "engine", "base"},
+    "cli": {"json", "base"},  # and quern.h: the command line uses the embedding API, and reads its events
+}
+FOREIGN = [
+    (re.compile(r"^(lua|lauxlib|lualib)\.h$"), lambda path: path.startswith("core/lua/")),
+    (re.compile(r"^curl/"), lambda path: re.match(r"core/net/(curl|multi|url)(_\w+)?\.[ch]$", path)),
+    (re.compile(r"^uv\.h$"), lambda path: re.match(r"core/(engine/(loop|timer|pool|worker)|net/(multi|curl|server))(_\w+)?\.[ch]$", path)),
+    (re.compile(r"^microhttpd\.h$"), lambda path: re.match(r"core/net/server(_\w+)?\.[ch]$", path)),
+    (re.compile(r"^simdjson"), lambda path: path.startswith("core/json/") and path.endswith(".cc")),
+]
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
+
+passed, failed = 0, 0
+
+
+def check(name, problem):
+    global passed, failed
+    if problem:
+        failed += 1
+        print("FAILED %s: %s" % (name, problem))
+    else:
+        passed += 1
+
+
+def sources(*endings):
+    for folder, _, files in os.walk(os.path.join(ROOT, "core")):
+        for name in sorted(files):
+            if name.endswith(endings):
+                yield os.path.relpath(os.path.join(folder, name), ROOT)
+
+
+def read(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+        return file.read()
+
+
+def climbs(path):
+    """An include that reaches a higher floor, or a library this file may not know."""
+    parts = path.split("/")
+    floor = parts[1] if len(parts) > 2 else None
+    for quote, target in INCLUDE.findall(read(path)):
+        if quote == "<" or "/" not in target:
+            for pattern, allowed in FOREIGN:
+                if pattern.match(target) and not allowed(path):
+                    return "includes " + target
+            continue
+        other = target.split("/")[0]
+        if floor and other in BELOW and other != floor and other not in BELOW[floor]:
+            return "includes %s: %s is not below %s" % (target, other, floor)
+        if other not in BELOW and quote == '"':
+            return "includes %s, which is on no floor" % target
+    return None
+
+
+def stands_alone(paths):
+    """Compiles every header by itself, in one go; the compiler names the file that fails."""
+    flags = subprocess.run(["pkg-config", "--cflags", "lua5.4", "libuv", "libcurl", "libmicrohttpd"], capture_output=True, text=True,
+                           check=False).stdout.split()
+    with tempfile.TemporaryDirectory() as folder:
+        for path in paths:
+            unit = os.path.join(folder, "unit.c")
+            with open(unit, "w", encoding="utf-8") as file:
+                file.write('#include "%s"\n' % os.path.relpath(os.path.join(ROOT, path), os.path.join(ROOT, "core")))
+            result = subprocess.run(["gcc", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-fsyntax-only",
+                                     "-I", os.path.join(ROOT, "core"), *flags, unit], capture_output=True, text=True, check=False)
+            check("header " + path, result.stderr.strip().splitlines()[0] if result.returncode else None)
+
+
+def style(path):
+    text = read(path)
+    lines = text.splitlines()
+    if len(lines) > 600:
+        return "%d lines; files stay below 600" % len(lines)
+    for number, line in enumerate(lines, 1):
+        if "\t" in line or line != line.rstrip():
+            return "line %d: a tab or white space at the end" % number
+        if len(line) > 130:
+            return "line %d is longer than 130 columns" % number
+    if path.endswith(".h") and "#pragma once" not in text:
+        return "no #pragma once"
+    return None
+
+
+def luacheck():
+    folders = [name for name in ("lua", "scripts", "examples", "tests") if os.path.isdir(os.path.join(ROOT, name))]
+    result = subprocess.run(["luacheck", "-q", "--no-color", *folders], cwd=ROOT, capture_output=True, text=True, check=False)
+    lines = [line.strip() for line in result.stdout.splitlines() if re.match(r"\s+\S+:\d+:\d+:", line)]
+    check("luacheck", "; ".join(lines[:8]) or result.stdout.strip()[:300] if result.returncode else None)
+
+
+def main():
+    for path in sources(".c", ".cc", ".h"):
+        check("floor of " + path, climbs(path))
+        check("form of " + path, style(path))
+    stands_alone(list(sources(".h")))
+    luacheck()
+    print("%d passed, %d failed" % (passed, failed))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
