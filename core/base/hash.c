@@ -1,0 +1,10 @@
+/* hash.c - see hash.h. */
+#include "base/hash.h"
+
+#include <xxhash.h>
+
+struct qn_hash qn_hash_bytes(const void *data, size_t size)
+{
+    XXH128_hash_t hash = XXH3_128bits(data, size);
+    return (struct qn_hash){.hi = hash.high64, .lo = hash.low64};
+}
