@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "engine/loop.h"
@@ -22,6 +23,7 @@ struct qn_pool_job {
      * never for one that completed (then its owner frees it). */
     void (*abandoned)(struct qn_pool_job *job);
     struct qn_pool *pool;        /* the pool's own from here */
+    uint64_t number;             /* in order of submission, from 1 */
     struct qn_pool_job *next;
     unsigned worker;             /* number of the thread that ran it */
     bool canceled;

@@ -1,0 +1,252 @@
+/* pool.c - see pool.h. One queue in, one list of answers out, both under one mutex; one uv_async brings answers home. */
+#include "engine/pool.h"
+
+#include <uv.h>
+
+#include "base/mem.h"
+
+struct worker {
+    struct qn_pool *pool;
+    uv_thread_t thread;
+    unsigned number;
+    void *state;
+    bool used; /* finished a job */
+};
+
+struct list {
+    struct qn_pool_job *first, *last;
+};
+
+struct qn_pool {
+    struct qn_loop *loop;
+    struct qn_pool_options options;
+    uv_mutex_t lock;
+    uv_cond_t work_there, opened;
+    uv_async_t answered;
+    struct list queue, answers; /* under lock */
+    unsigned opened_count;      /* under lock */
+    bool stopping;              /* under lock */
+    struct qn_err open_error;   /* under lock; the first that failed */
+    unsigned load;              /* main thread */
+    uint64_t submitted, finished_up_to; /* main thread: to count overtakes */
+    unsigned overtakes;
+    unsigned started;
+    struct worker workers[];
+};
+
+static void push(struct list *list, struct qn_pool_job *job)
+{
+    job->next = NULL;
+    if (list->last) list->last->next = job;
+    else list->first = job;
+    list->last = job;
+}
+
+static struct qn_pool_job *pop(struct list *list)
+{
+    struct qn_pool_job *job = list->first;
+    if (job) {
+        list->first = job->next;
+        if (!list->first) list->last = NULL;
+        job->next = NULL;
+    }
+    return job;
+}
+
+static struct qn_pool_job *next_job(struct qn_pool *pool)
+{
+    uv_mutex_lock(&pool->lock);
+    while (!pool->queue.first && !pool->stopping) uv_cond_wait(&pool->work_there, &pool->lock);
+    struct qn_pool_job *job = pool->stopping ? NULL : pop(&pool->queue);
+    uv_mutex_unlock(&pool->lock);
+    return job;
+}
+
+static void answer(struct qn_pool *pool, struct qn_pool_job *job)
+{
+    uv_mutex_lock(&pool->lock);
+    push(&pool->answers, job);
+    uv_mutex_unlock(&pool->lock);
+    uv_async_send(&pool->answered);
+}
+
+static void open_state(struct worker *worker)
+{
+    struct qn_pool *pool = worker->pool;
+    struct qn_err err = {.text = ""};
+    worker->state = pool->options.open(pool->options.context, worker->number, &err);
+    uv_mutex_lock(&pool->lock);
+    if (!worker->state && pool->open_error.code == 0) {
+        pool->open_error = err;
+        if (pool->open_error.code == 0) pool->open_error.code = QN_ENOMEM;
+    }
+    pool->opened_count++;
+    uv_cond_signal(&pool->opened);
+    uv_mutex_unlock(&pool->lock);
+}
+
+static void run_worker(void *argument)
+{
+    struct worker *worker = argument;
+    open_state(worker);
+    if (!worker->state) return;
+    for (struct qn_pool_job *job; (job = next_job(worker->pool)) != NULL;) {
+        job->worker = worker->number;
+        job->work(job, worker->state);
+        answer(worker->pool, job);
+    }
+    worker->pool->options.close(worker->state);
+}
+
+/* The job is home: its op completes, or its owner has gone and `abandoned` frees it. */
+static void settle(struct qn_pool *pool, struct qn_pool_job *job)
+{
+    pool->load--;
+    qn_loop_hold(pool->loop, -1);
+    if (job->canceled) job->abandoned(job);
+    else qn_op_complete(&job->op);
+}
+
+static void on_answered(uv_async_t *async)
+{
+    struct qn_pool *pool = async->data;
+    uv_mutex_lock(&pool->lock);
+    struct list answers = pool->answers;
+    pool->answers = (struct list){0};
+    uv_mutex_unlock(&pool->lock);
+    for (struct qn_pool_job *job; (job = pop(&answers)) != NULL;) {
+        pool->workers[job->worker].used = true;
+        if (job->number < pool->finished_up_to) pool->overtakes++;
+        else pool->finished_up_to = job->number;
+        settle(pool, job);
+    }
+    uv_stop(async->loop);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    qn_free(handle->data);
+}
+
+static void stop_workers(struct qn_pool *pool)
+{
+    uv_mutex_lock(&pool->lock);
+    pool->stopping = true;
+    uv_cond_broadcast(&pool->work_there);
+    uv_mutex_unlock(&pool->lock);
+    for (unsigned i = 0; i < pool->started; i++) uv_thread_join(&pool->workers[i].thread);
+}
+
+static void destroy(struct qn_pool *pool)
+{
+    stop_workers(pool);
+    uv_cond_destroy(&pool->opened);
+    uv_cond_destroy(&pool->work_there);
+    uv_mutex_destroy(&pool->lock);
+    uv_close((uv_handle_t *)&pool->answered, on_closed);
+}
+
+static int start_workers(struct qn_pool *pool, struct qn_err *err)
+{
+    for (unsigned i = 0; i < pool->options.threads; i++) {
+        pool->workers[i] = (struct worker){.pool = pool, .number = i};
+        if (uv_thread_create(&pool->workers[i].thread, run_worker, &pool->workers[i]) != 0) {
+            return qn_fail(err, QN_ENOMEM, "cannot start worker thread %u", i + 1);
+        }
+        pool->started++;
+    }
+    uv_mutex_lock(&pool->lock);
+    while (pool->opened_count < pool->started) uv_cond_wait(&pool->opened, &pool->lock);
+    int rc = pool->open_error.code;
+    if (rc != 0 && err) *err = pool->open_error;
+    uv_mutex_unlock(&pool->lock);
+    return rc;
+}
+
+int qn_pool_new(struct qn_loop *loop, const struct qn_pool_options *options, struct qn_pool **out, struct qn_err *err)
+{
+    if (options->threads == 0) return qn_fail(err, QN_EINVAL, "a worker pool needs at least one thread");
+    struct qn_pool *pool = qn_calloc(1, sizeof *pool + options->threads * sizeof(struct worker));
+    if (!pool) return qn_fail(err, QN_ENOMEM, "no memory for %u workers", options->threads);
+    pool->loop = loop;
+    pool->options = *options;
+    if (uv_async_init(qn_loop_uv(loop), &pool->answered, on_answered) != 0) {
+        qn_free(pool);
+        return qn_fail(err, QN_ENOMEM, "cannot make the workers' wake-up handle");
+    }
+    pool->answered.data = pool;
+    uv_unref((uv_handle_t *)&pool->answered); /* the debt on the loop keeps it awake, not this */
+    uv_mutex_init(&pool->lock);
+    uv_cond_init(&pool->work_there);
+    uv_cond_init(&pool->opened);
+    int rc = start_workers(pool, err);
+    if (rc < 0) {
+        destroy(pool);
+        return rc;
+    }
+    *out = pool;
+    return 0;
+}
+
+void qn_pool_free(struct qn_pool *pool)
+{
+    if (!pool) return;
+    uv_mutex_lock(&pool->lock);
+    struct list waiting = pool->queue;
+    pool->queue = (struct list){0};
+    uv_mutex_unlock(&pool->lock);
+    stop_workers(pool);
+    pool->started = 0;
+    struct list answers = pool->answers; /* no worker is left: no lock needed */
+    pool->answers = (struct list){0};
+    for (struct list *list = &waiting;; list = &answers) {
+        for (struct qn_pool_job *job; (job = pop(list)) != NULL;) {
+            if (!job->canceled) {
+                job->canceled = true;
+                qn_op_cancel(&job->op); /* detaches whoever waits; the job is freed below */
+            }
+            settle(pool, job);
+        }
+        if (list == &answers) break;
+    }
+    destroy(pool);
+}
+
+/* Cancelled while queued or running: the thread may still touch the job, so it is freed when it comes home. */
+static void cancel_job(struct qn_op *op)
+{
+    struct qn_pool_job *job = (struct qn_pool_job *)op; /* op is the first member */
+    job->canceled = true;
+}
+
+void qn_pool_submit(struct qn_pool *pool, struct qn_pool_job *job)
+{
+    qn_op_init(&job->op, cancel_job);
+    qn_op_begin(&job->op);
+    job->pool = pool;
+    job->canceled = false;
+    job->number = ++pool->submitted;
+    pool->load++;
+    qn_loop_hold(pool->loop, 1);
+    uv_mutex_lock(&pool->lock);
+    push(&pool->queue, job);
+    uv_cond_signal(&pool->work_there);
+    uv_mutex_unlock(&pool->lock);
+}
+
+unsigned qn_pool_threads(const struct qn_pool *pool)
+{
+    return pool->options.threads;
+}
+
+unsigned qn_pool_load(const struct qn_pool *pool)
+{
+    return pool->load;
+}
+
+void qn_pool_facts(const struct qn_pool *pool, unsigned *threads_used, unsigned *overtakes)
+{
+    *threads_used = 0;
+    for (unsigned i = 0; i < pool->options.threads; i++) *threads_used += pool->workers[i].used;
+    *overtakes = pool->overtakes;
+}
