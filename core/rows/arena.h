@@ -14,6 +14,8 @@ struct qn_arena {
 
 void qn_arena_init(struct qn_arena *arena);
 void qn_arena_free(struct qn_arena *arena);
-void qn_arena_reset(struct qn_arena *arena);                                /* keeps one block for the next record */
-void *qn_arena_take(struct qn_arena *arena, size_t size);                   /* aligned for bytes only; NULL without memory */
-char *qn_arena_copy(struct qn_arena *arena, const void *data, size_t size); /* never NULL for size 0, unless no memory */
+void qn_arena_reset(struct qn_arena *arena); /* keeps one block for the next record */
+/* Aligned for bytes only. NULL without memory. */
+void *qn_arena_take(struct qn_arena *arena, size_t size);
+/* NULL means no memory, also for size 0. */
+char *qn_arena_copy(struct qn_arena *arena, const void *data, size_t size);

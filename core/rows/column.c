@@ -355,7 +355,8 @@ static int check_spec(const struct qn_column_spec *spec, size_t levels, struct q
     if (spec->separator && spec->reduce != QN_REDUCE_JOIN) {
         return qn_fail(err, QN_EINVAL, "separator goes with reduce = \"join\" only");
     }
-    if (!spec->path && (spec->reduce != QN_REDUCE_NONE || spec->as != QN_AS_ANY || spec->scale != 0 || spec->round >= 0)) {
+    bool converts = spec->as != QN_AS_ANY || spec->scale != 0 || spec->round >= 0;
+    if (!spec->path && (spec->reduce != QN_REDUCE_NONE || converts)) {
         return qn_fail(err, QN_EINVAL, "without a path there is nothing to convert or reduce");
     }
     return 0;

@@ -39,8 +39,7 @@ struct qn_plan_spec {            /* borrowed during qn_plan_new */
     const char *key_separator;   /* unused; NULL */
     const struct qn_fact_spec *facts;
     size_t fact_count;
-    const struct qn_column_spec *columns; /* with a transform: the columns it receives, and the fields it may set;
-                                             none (not for CSV): each row is an object of its own */
+    const struct qn_column_spec *columns; /* with a transform: the columns it receives, and the fields it may set */
     size_t column_count;
     bool raw;                    /* the row is the record's own text */
     bool has_transform;
@@ -85,8 +84,6 @@ struct qn_record {              /* what a transform sees */
 struct qn_emit;                 /* opaque: where a transform puts rows */
 /* Adds one row; values has one entry a column of the plan. 0 or QN_E... */
 int qn_emit_row(struct qn_emit *emit, const struct qn_value *values, struct qn_err *err);
-/* The same where the plan has no columns: one JSON object in minified text. */
-int qn_emit_object(struct qn_emit *emit, const char *json, size_t size, struct qn_err *err);
 
 struct qn_transform {
     void *self;

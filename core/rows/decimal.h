@@ -25,12 +25,12 @@ struct qn_decimal qn_decimal_add(struct qn_decimal a, struct qn_decimal b);
 struct qn_decimal qn_decimal_multiply(struct qn_decimal a, struct qn_decimal b);
 /* To that many decimals (0 or more), half away from zero. */
 struct qn_decimal qn_decimal_round(struct qn_decimal value, int places);
-/* The quotient by a positive count, to that many decimals, half away from zero. False if it needs more than 36 digits. */
+/* The quotient by a positive count, to that many decimals, half away from zero. False if it needs too many digits. */
 bool qn_decimal_divide(struct qn_decimal value, uint64_t count, int places, struct qn_decimal *out);
 int qn_decimal_compare(struct qn_decimal a, struct qn_decimal b); /* -1, 0, 1 */
 bool qn_decimal_integer(struct qn_decimal value, int64_t *out);   /* false: has a fraction, or is beyond 64 bits */
 bool qn_decimal_integral(struct qn_decimal value);
 double qn_decimal_to_double(struct qn_decimal value);
 int qn_decimal_length(struct qn_decimal value); /* significant digits; 1 for zero */
-/* A JSON number: plain up to 21 digits, else with an exponent. out has QN_DECIMAL_TEXT_SIZE bytes; returns the length. */
+/* A JSON number: plain up to 21 digits, else with an exponent. out has QN_DECIMAL_TEXT_SIZE bytes; the length. */
 size_t qn_decimal_format(struct qn_decimal value, char *out);

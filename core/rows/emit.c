@@ -106,12 +106,6 @@ int qn_emit_text(struct qn_emit *emit, const char *text, size_t size, struct qn_
     return finish_row(emit, offset, rc, err);
 }
 
-int qn_emit_object(struct qn_emit *emit, const char *json, size_t size, struct qn_err *err)
-{
-    if (emit->plan->column_count > 0) return qn_fail(err, QN_ESTATE, "the plan has columns: emit their values");
-    return qn_emit_text(emit, json, size, err);
-}
-
 int qn_emit_end(struct qn_emit *emit, struct qn_err *err)
 {
     if (!emit->first) return 0;

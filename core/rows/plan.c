@@ -93,7 +93,8 @@ static int compile_column(struct qn_plan *plan, const struct qn_plan_spec *spec,
         }
     }
     if (!spec->columns[i].path && !spec->has_transform) {
-        return qn_fail(err, QN_EINVAL, "columns[%zu] '%s': a column without a path needs a transform to set it", i + 1, name);
+        return qn_fail(err, QN_EINVAL, "columns[%zu] '%s': a column without a path needs a transform to set it", i + 1,
+                       name);
     }
     int rc = qn_column_init(&plan->columns[i], &spec->columns[i], plan->level_count, &inner);
     if (rc < 0) return qn_fail_at(err, rc, inner.offset, "columns[%zu] '%s': %s", i + 1, name, inner.text);
@@ -103,12 +104,15 @@ static int compile_column(struct qn_plan *plan, const struct qn_plan_spec *spec,
 
 static int check_shape(const struct qn_plan_spec *spec, struct qn_err *err)
 {
-    if (spec->raw && spec->column_count > 0) return qn_fail(err, QN_EINVAL, "raw: a raw row is the record itself; it cannot have columns");
-    if (spec->raw && spec->has_transform) return qn_fail(err, QN_EINVAL, "raw: a raw row is the record itself; it cannot have a transform");
-    if (spec->raw && spec->format == QN_FORMAT_CSV) return qn_fail(err, QN_EINVAL, "raw: raw rows are JSON; CSV needs columns");
-    if (spec->column_count > 0 || spec->raw) return 0;
-    if (!spec->has_transform) return qn_fail(err, QN_EINVAL, "columns: the query has no columns, no transform and no raw = true");
-    if (spec->format == QN_FORMAT_CSV) return qn_fail(err, QN_EINVAL, "columns: CSV needs columns or fields, because its header comes first");
+    if (!spec->raw && spec->column_count == 0) {
+        return qn_fail(err, QN_EINVAL, "columns: a row needs columns (a transform: the fields it sets), or raw = true");
+    }
+    if (spec->raw && (spec->column_count > 0 || spec->has_transform)) {
+        return qn_fail(err, QN_EINVAL, "raw: a raw row is the record itself; it cannot have columns or a transform");
+    }
+    if (spec->raw && spec->format == QN_FORMAT_CSV) {
+        return qn_fail(err, QN_EINVAL, "raw: raw rows are JSON; CSV needs columns");
+    }
     return 0;
 }
 

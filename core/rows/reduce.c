@@ -55,7 +55,8 @@ static int rank_of(const struct qn_column *column, const struct qn_doc *doc, qn_
 {
     if (column->as == QN_AS_TIME) {
         out->kind = RANK_TIME;
-        return qn_node_instant(doc, node, scratch, &out->ms) ? 0 : qn_column_refuse(doc, node, "is not an instant", err);
+        if (qn_node_instant(doc, node, scratch, &out->ms)) return 0;
+        return qn_column_refuse(doc, node, "is not an instant", err);
     }
     out->kind = RANK_NUMBER;
     if (qn_column_decimal(column, doc, node, scratch, &out->number)) return 0;
