@@ -1,0 +1,172 @@
+/* quern run: pulls a query; alone it lists the scripts that ship. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/call.h"
+#include "cli/cli.h"
+#include "cli/log.h"
+
+static const struct cli_option options[] = {
+    CLI_PARAM_OPTION,
+    { 'o', "output", CLI_TEXT, "FILE", NULL, "output", "where rows go; its extension chooses the format (default: stdout)" },
+    { 0, "format", CLI_CHOICE, "csv|ndjson|json", "csv|ndjson|json", "format", "instead of the script's or the extension's" },
+    { 0, "concurrency", CLI_NUMBER, "N", NULL, "concurrency", "leaves fetched side by side (default 4)" },
+    { 0, "workers", CLI_NUMBER, "N", NULL, "workers", "threads that convert pages (default: cores - 1)" },
+    CLI_RATE_OPTION,
+    CLI_ENV_OPTION,
+    { 0, "accept-incomplete", CLI_FLAG, NULL, NULL, "accept_incomplete", "publish the output in spite of holes (still exit 3)" },
+    { 0, "summary", CLI_TEXT, "FILE", NULL, NULL, "write the run's summary there, as JSON" },
+    CLI_LOG_OPTION,
+    { 0, "ca-file", CLI_TEXT, "FILE", NULL, NULL, "trust these certificates (PEM) instead of the system's" },
+    { 0, "allow-insecure", CLI_FLAG, NULL, NULL, NULL, "allow http:// to other machines than this one" },
+    CLI_HELP_OPTION,
+    { 0 },
+};
+
+static int print_scripts(const struct qn_buf *result)
+{
+    struct cli_event list;
+    qn_node scripts, name, summary;
+
+    cli_event_open(&list, result->data, result->size);
+    if (cli_event_member(&list, "scripts", &scripts)) {
+        for (qn_node one = qn_doc_first(list.doc, scripts); one != QN_NONE; one = qn_doc_next(list.doc, scripts, one)) {
+            if (!qn_doc_find(list.doc, one, "name", 4, &name) || !qn_doc_find(list.doc, one, "summary", 7, &summary)) continue;
+            printf("%-24s %s\n", cli_event_node_text(&list, name), cli_event_node_text(&list, summary));
+        }
+    }
+    cli_event_close(&list);
+    return cli_finish_output(CLI_OK);
+}
+
+static int list_scripts(void)
+{
+    struct cli_call call = { .command = "list", .options = "{}" };
+    struct qn_buf result;
+    int status;
+
+    qn_buf_init(&result, QN_BUF_NO_CAP);
+    status = cli_call(&call, &result);
+    cli_print_message(&result);
+    if (status == CLI_OK) status = print_scripts(&result);
+    qn_buf_free(&result);
+    return status;
+}
+
+static void print_splits(struct cli_event *summary)
+{
+    int64_t splits = cli_event_integer(summary, "splits", 0), retries = cli_event_integer(summary, "retries", 0);
+    char number[32];
+
+    if (splits > 0) fprintf(stderr, ", %s splits", cli_grouped(splits, number));
+    if (retries > 0) fprintf(stderr, ", %s retries", cli_grouped(retries, number));
+}
+
+/* "quern: details_sliced complete: 12,955 rows of 3 leaves, 3 pages, 4 requests, 1.2 s; tiled, counted: not promised; out.json" */
+static void print_summary(const struct qn_buf *result)
+{
+    struct cli_event summary;
+    char rows[32], leaves[32], pages[32], requests[32], span[32];
+    qn_node node;
+
+    cli_event_open(&summary, result->data, result->size);
+    if (cli_event_member(&summary, "rows", &node)) {
+        fprintf(stderr, "quern: %s %s: %s rows, %s leaves, %s pages, %s requests", cli_event_text(&summary, "query"),
+                cli_event_text(&summary, "verdict"), cli_grouped(cli_event_integer(&summary, "rows", 0), rows),
+                cli_grouped(cli_event_integer(&summary, "leaves", 0), leaves),
+                cli_grouped(cli_event_integer(&summary, "pages", 0), pages),
+                cli_grouped(cli_event_integer(&summary, "requests", 0), requests));
+        print_splits(&summary);
+        fprintf(stderr, ", %s; tiled: %s, counted: %s", cli_duration(cli_event_integer(&summary, "elapsed_ms", 0), span),
+                !strcmp(cli_event_text(&summary, "tiled"), "true") ? "yes" : "no", cli_event_text(&summary, "counted"));
+        if (strcmp(cli_event_text(&summary, "output"), "-") != 0) fprintf(stderr, "; %s", cli_event_text(&summary, "output"));
+        fputc('\n', stderr);
+    }
+    cli_event_close(&summary);
+}
+
+static int write_summary(int fd, const char *path, const struct qn_buf *result)
+{
+    FILE *file = fdopen(fd, "w");
+    int bad;
+
+    if (!file) {
+        int why = errno;
+        close(fd);
+        return cli_fail(CLI_FAILED, "cannot write the summary to %s: %s", path, strerror(why));
+    }
+    bad = ftruncate(fd, 0) != 0 && errno != EINVAL; /* EINVAL: a pipe or a terminal */
+    bad |= fwrite(result->data, 1, result->size, file) != result->size;
+    bad |= fputc('\n', file) == EOF;
+    bad |= fclose(file) != 0;
+    return bad ? cli_fail(CLI_FAILED, "cannot write the summary to %s: %s", path, strerror(errno)) : CLI_OK;
+}
+
+/* Opens the summary's file before anything is sent, so that a bad name is told at once. */
+static int open_summary(const char *path, int *fd)
+{
+    *fd = -1;
+    if (!path) return CLI_OK;
+    *fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (*fd < 0) return cli_fail(CLI_FAILED, "cannot write the summary to %s: %s", path, strerror(errno));
+    return CLI_OK;
+}
+
+static int finish(const struct cli_args *args, int status, int summary_fd, const struct qn_buf *result)
+{
+    const char *path = cli_args_get(args, "summary");
+
+    if (status != CLI_PIPE_CLOSED) {
+        cli_print_message(result);
+        if (status == CLI_OK || status == 3) print_summary(result);
+    }
+    if (summary_fd >= 0 && write_summary(summary_fd, path, result) != CLI_OK && status == CLI_OK) return CLI_FAILED;
+    return status;
+}
+
+static int run(const struct cli_args *args)
+{
+    struct qn_buf request, result;
+    int status, summary_fd;
+
+    if (args->word_count == 0) {
+        if (args->given_count == 0) return list_scripts();
+        return cli_fail(CLI_USAGE, "run what? Give a script's name or file; 'quern run' alone lists the scripts that ship");
+    }
+    status = open_summary(cli_args_get(args, "summary"), &summary_fd);
+    if (status != CLI_OK) return status;
+    qn_buf_init(&request, QN_BUF_NO_CAP);
+    qn_buf_init(&result, QN_BUF_NO_CAP);
+    if (cli_script_options(args, args->words[0], &request) < 0) {
+        status = cli_fail(CLI_FAILED, "out of memory");
+        if (summary_fd >= 0) close(summary_fd);
+    } else {
+        const char *log = cli_args_get(args, "log");
+        struct cli_call call = {
+            .command = "run", .options = request.data, .ca_file = cli_args_get(args, "ca-file"),
+            .allow_insecure = cli_args_has(args, "allow-insecure"), .log_json = log && !strcmp(log, "json"), .progress = true,
+        };
+        status = cli_call(&call, &result);
+        status = finish(args, status, summary_fd, &result);
+    }
+    qn_buf_free(&request);
+    qn_buf_free(&result);
+    return status;
+}
+
+const struct cli_command cli_run = {
+    .name = "run",
+    .words = "SCRIPT|NAME",
+    .most_words = 1,
+    .summary = "pull a query; alone: list the scripts that ship",
+    .options = options,
+    .more = "Rows go to the output (stdout without -o) and nothing else does; progress, log and summary go to stderr.\n"
+            "A file appears under its name only when the run is whole.\n\n"
+            "  quern run details_sliced -p from=2024-01-01 -p to=2024-03-31 -o conversations.json\n"
+            "  quern run ./my_query.lua -p from=-7d > rows.csv\n",
+    .run = run,
+};

@@ -1,0 +1,14 @@
+/* log.h - events as lines for people, on stderr. Main thread only. */
+#pragma once
+
+#include "cli/event.h"
+
+struct cli_progress;
+
+/* Writes a line for an event that a person should see; nothing for the others. With a progress display (not NULL) only
+ * what it does not show. */
+void cli_log_event(struct cli_event *event, struct cli_progress *progress);
+/* "1,234,567" of value (not negative). out has 32 bytes. Returns out. */
+const char *cli_grouped(int64_t value, char *out);
+/* "850 ms", "12 s", "3 min 20 s", "2 h 5 min". out has 32 bytes. Returns out. */
+const char *cli_duration(int64_t ms, char *out);
