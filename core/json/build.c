@@ -1,0 +1,245 @@
+/* The grammar of RFC 8259 over the offsets of a scan. Nothing is trusted to the scan but where tokens begin:
+ * each scalar is read to its end, and what lies between two tokens must be white space. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "json/doc_internal.h"
+#include "json/number.h"
+
+enum want { WANT_VALUE, WANT_VALUE_OR_END, WANT_KEY, WANT_KEY_OR_END, WANT_COLON, WANT_COMMA, WANT_NOTHING };
+
+static const char *const want_names[] = {
+    [WANT_VALUE] = "a value",
+    [WANT_VALUE_OR_END] = "a value or ']'",
+    [WANT_KEY] = "a member name in double quotes",
+    [WANT_KEY_OR_END] = "a member name in double quotes or '}'",
+    [WANT_COLON] = "':'",
+    [WANT_NOTHING] = "the end of the text",
+};
+
+struct builder {
+    const char *text;
+    size_t size;
+    struct qn_doc_node *nodes;
+    uint32_t count;
+    enum want want;
+    uint32_t depth;
+    uint32_t open[QN_DOC_MAX_DEPTH];     /* opening nodes */
+    uint32_t children[QN_DOC_MAX_DEPTH]; /* seen so far */
+    struct qn_err *err;
+};
+
+static bool in_object(const struct builder *b)
+{
+    return b->depth > 0 && b->text[b->nodes[b->open[b->depth - 1]].offset] == '{';
+}
+
+static const char *wanted(const struct builder *b)
+{
+    if (b->want == WANT_COMMA) return in_object(b) ? "',' or '}'" : "',' or ']'";
+    return want_names[b->want];
+}
+
+static int unexpected(struct builder *b, size_t offset)
+{
+    unsigned char c = offset < b->size ? (unsigned char)b->text[offset] : 0;
+    if (offset >= b->size && b->depth > 0) {
+        return qn_fail_at(b->err, QN_ESYNTAX, offset, "expected %s, but the text ends at byte %zu inside the %s that begins at byte %u",
+                          wanted(b), offset, in_object(b) ? "object" : "array", b->nodes[b->open[b->depth - 1]].offset);
+    }
+    if (offset >= b->size) return qn_fail_at(b->err, QN_ESYNTAX, offset, "expected %s, but the text is empty", wanted(b));
+    if (c > 0x20 && c < 0x7F) {
+        return qn_fail_at(b->err, QN_ESYNTAX, offset, "expected %s, found '%c' at byte %zu", wanted(b), c, offset);
+    }
+    return qn_fail_at(b->err, QN_ESYNTAX, offset, "expected %s, found byte 0x%02x at byte %zu", wanted(b), c, offset);
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+static bool is_hex(char c)
+{
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+}
+
+/* The escapes between `from` and the closing quote at `quote`. */
+static int check_escapes(struct builder *b, size_t from, size_t quote)
+{
+    const char *p = b->text + from, *end = b->text + quote;
+    while ((p = memchr(p, '\\', (size_t)(end - p)))) {
+        size_t offset = (size_t)(p - b->text);
+        size_t left = (size_t)(end - p);
+        if (left >= 2 && p[1] && strchr("\"\\/bfnrt", p[1])) {
+            p += 2;
+        } else if (left >= 6 && p[1] == 'u' && is_hex(p[2]) && is_hex(p[3]) && is_hex(p[4]) && is_hex(p[5])) {
+            p += 6;
+        } else {
+            return qn_fail_at(b->err, QN_ESYNTAX, offset, "invalid escape in a string at byte %zu", offset);
+        }
+    }
+    return QN_OK;
+}
+
+/* *end is given as the offset of the next token: the scan saw only white space between the closing quote and it. */
+static int string_token(struct builder *b, size_t offset, size_t *end)
+{
+    size_t at = *end;
+    while (is_space(b->text[at - 1])) at--;
+    if (at - 1 <= offset || b->text[at - 1] != '"') {
+        return qn_fail_at(b->err, QN_ESYNTAX, offset, "malformed string at byte %zu", offset);
+    }
+    *end = at;
+    return check_escapes(b, offset + 1, at - 1);
+}
+
+static int literal_token(struct builder *b, size_t offset, const char *word, size_t *end)
+{
+    size_t size = strlen(word);
+    if (b->size - offset < size || memcmp(b->text + offset, word, size) != 0) return unexpected(b, offset);
+    *end = offset + size;
+    return QN_OK;
+}
+
+static int number_token(struct builder *b, size_t offset, size_t *end)
+{
+    const char *limit = qn_number_end(b->text + offset, b->text + b->size);
+    if (!limit) return qn_fail_at(b->err, QN_ESYNTAX, offset, "malformed number at byte %zu", offset);
+    *end = (size_t)(limit - b->text);
+    return QN_OK;
+}
+
+static uint32_t add(struct builder *b, size_t offset, size_t skip)
+{
+    b->nodes[b->count] = (struct qn_doc_node){(uint32_t)offset, (uint32_t)skip};
+    return b->count++;
+}
+
+static void value_done(struct builder *b)
+{
+    if (b->depth > 0) b->children[b->depth - 1]++;
+    b->want = b->depth > 0 ? WANT_COMMA : WANT_NOTHING;
+}
+
+static int open_container(struct builder *b, size_t offset)
+{
+    if (b->depth == QN_DOC_MAX_DEPTH) {
+        return qn_fail_at(b->err, QN_ELIMIT, offset, "nested deeper than %d levels at byte %zu", QN_DOC_MAX_DEPTH, offset);
+    }
+    b->children[b->depth] = 0;
+    b->open[b->depth++] = add(b, offset, 0);
+    b->want = b->text[offset] == '{' ? WANT_KEY_OR_END : WANT_VALUE_OR_END;
+    return QN_OK;
+}
+
+static void close_container(struct builder *b, size_t offset)
+{
+    b->depth--;
+    b->nodes[b->open[b->depth]].skip = add(b, offset, b->children[b->depth]);
+    value_done(b);
+}
+
+/* *end: in, the offset of the next token; out, where this one ends. */
+static int value_token(struct builder *b, size_t offset, size_t *end)
+{
+    int rc = QN_OK;
+    switch (b->text[offset]) {
+    case '{':
+    case '[': *end = offset + 1; return open_container(b, offset);
+    case '"': rc = string_token(b, offset, end); break;
+    case 't': rc = literal_token(b, offset, "true", end); break;
+    case 'f': rc = literal_token(b, offset, "false", end); break;
+    case 'n': rc = literal_token(b, offset, "null", end); break;
+    case '-': case '0': case '1': case '2': case '3': case '4': case '5': case '6': case '7': case '8': case '9':
+        rc = number_token(b, offset, end);
+        break;
+    default: return unexpected(b, offset);
+    }
+    if (rc < 0) return rc;
+    add(b, offset, *end);
+    value_done(b);
+    return QN_OK;
+}
+
+static int key_token(struct builder *b, size_t offset, size_t *end)
+{
+    if (b->text[offset] != '"') return unexpected(b, offset);
+    int rc = string_token(b, offset, end);
+    if (rc < 0) return rc;
+    add(b, offset, *end);
+    b->want = WANT_COLON;
+    return QN_OK;
+}
+
+static int punctuation_token(struct builder *b, size_t offset)
+{
+    char c = b->text[offset];
+    if (b->want == WANT_COLON && c == ':') {
+        b->want = WANT_VALUE;
+    } else if (b->want == WANT_COMMA && c == ',') {
+        b->want = in_object(b) ? WANT_KEY : WANT_VALUE;
+    } else if (b->want == WANT_COMMA && c == (in_object(b) ? '}' : ']')) {
+        close_container(b, offset);
+    } else {
+        return unexpected(b, offset);
+    }
+    return QN_OK;
+}
+
+static int token(struct builder *b, size_t offset, size_t next)
+{
+    size_t end = offset + 1;
+    int rc;
+    char c = b->text[offset];
+    if ((b->want == WANT_VALUE_OR_END && c == ']') || (b->want == WANT_KEY_OR_END && c == '}')) {
+        close_container(b, offset);
+        rc = QN_OK;
+    } else if (b->want == WANT_VALUE || b->want == WANT_VALUE_OR_END) {
+        end = next;
+        rc = value_token(b, offset, &end);
+    } else if (b->want == WANT_KEY || b->want == WANT_KEY_OR_END) {
+        end = next;
+        rc = key_token(b, offset, &end);
+    } else {
+        rc = punctuation_token(b, offset);
+    }
+    if (rc < 0) return rc;
+    while (end < next && is_space(b->text[end])) end++;
+    return end == next ? QN_OK : unexpected(b, end);
+}
+
+static int all_tokens(struct builder *b, const struct qn_index *index)
+{
+    size_t first = index->count > 0 ? index->at[0] : b->size;
+    for (size_t i = 0; i < first; i++)
+        if (!is_space(b->text[i])) return unexpected(b, i);
+    for (size_t i = 0; i < index->count; i++) {
+        int rc = token(b, index->at[i], i + 1 < index->count ? index->at[i + 1] : b->size);
+        if (rc < 0) return rc;
+    }
+    return b->want == WANT_NOTHING ? QN_OK : unexpected(b, b->size);
+}
+
+int qn_doc_build(const char *text, size_t size, const struct qn_index *index, struct qn_doc_node **nodes,
+                 uint32_t *count, struct qn_err *err)
+{
+    struct builder b;
+    b.text = text;
+    b.size = size;
+    b.count = b.depth = 0;
+    b.want = WANT_VALUE;
+    b.err = err;
+    /* No token makes more than one node. */
+    b.nodes = qn_malloc((index->count + 1) * sizeof *b.nodes);
+    if (!b.nodes) return qn_fail(err, QN_ENOMEM, "out of memory for the index of %zu bytes", size);
+    int rc = all_tokens(&b, index);
+    if (rc < 0) {
+        qn_free(b.nodes);
+        return rc;
+    }
+    struct qn_doc_node *fitted = qn_realloc(b.nodes, b.count * sizeof *b.nodes);
+    *nodes = fitted ? fitted : b.nodes;
+    *count = b.count;
+    return QN_OK;
+}

@@ -1,0 +1,55 @@
+/* doc_internal.h - the nodes behind doc.h, for the files that build and read them.
+ *
+ * Nodes lie in document order. A scalar and a key are one node, whose `skip` is the offset behind its text. A
+ * container is an opening node, its content, and a closing node: the opening node's `skip` is the index of the
+ * closing node, the closing node's `skip` is the number of children. So whatever follows a value is found in
+ * one step, the descendants of a value are one run of nodes, and spans and counts need no scan. */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "json/doc.h"
+#include "json/index.h"
+
+struct qn_doc_node {
+    uint32_t offset, skip;
+};
+
+struct qn_doc {
+    atomic_int references;
+    struct qn_bytes *bytes;
+    const char *text; /* behind the BOM, if there is one */
+    size_t size;
+    struct qn_doc_node *nodes;
+    uint32_t count;
+    atomic_uint_fast64_t replaced;
+};
+
+static inline char qn_doc_byte(const struct qn_doc *doc, qn_node node)
+{
+    return doc->text[doc->nodes[node].offset];
+}
+
+static inline bool qn_doc_opens(const struct qn_doc *doc, qn_node node) /* a container's opening node? */
+{
+    char c = qn_doc_byte(doc, node);
+    return c == '{' || c == '[';
+}
+
+static inline qn_node qn_doc_behind(const struct qn_doc *doc, qn_node node) /* the node after a value */
+{
+    return qn_doc_opens(doc, node) ? doc->nodes[node].skip + 1 : node + 1;
+}
+
+/* The text between the quotes, as written. */
+static inline struct qn_span qn_doc_content(const struct qn_doc *doc, qn_node node)
+{
+    const struct qn_doc_node *n = &doc->nodes[node];
+    return (struct qn_span){doc->text + n->offset + 1, n->skip - n->offset - 2};
+}
+
+/* build.c: checks the grammar of text and makes the nodes (qn_malloc). Offsets in err count from text. */
+int qn_doc_build(const char *text, size_t size, const struct qn_index *index, struct qn_doc_node **nodes,
+                 uint32_t *count, struct qn_err *err);
+/* qn_doc_parse with a scan of the caller's choice (tests compare the two). */
+int qn_doc_parse_scanned(struct qn_bytes *bytes, qn_index_scan *scan, struct qn_doc **out, struct qn_err *err);

@@ -1,0 +1,213 @@
+#include <float.h>
+#include <locale.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "json/number.h"
+
+/* The value is 0.DDD * 10^exponent, where DDD are `count` digits from first on (a '.' between them is skipped),
+ * neither the first nor the last of them zero. Zero has count 0. */
+struct digits {
+    const char *first;
+    size_t count;
+    int64_t exponent;
+    bool negative;
+};
+
+#define EXPONENT_LIMIT INT64_C(1000000000000000) /* far beyond what 4 GB of digits can move */
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+const char *qn_number_end(const char *p, const char *limit)
+{
+    if (p < limit && *p == '-') p++;
+    if (p == limit || !is_digit(*p)) return NULL;
+    if (*p == '0') {
+        p++;
+    } else {
+        while (p < limit && is_digit(*p)) p++;
+    }
+    if (p < limit && *p == '.') {
+        if (++p == limit || !is_digit(*p)) return NULL;
+        while (p < limit && is_digit(*p)) p++;
+    }
+    if (p < limit && (*p == 'e' || *p == 'E')) {
+        if (++p < limit && (*p == '+' || *p == '-')) p++;
+        if (p == limit || !is_digit(*p)) return NULL;
+        while (p < limit && is_digit(*p)) p++;
+    }
+    return p;
+}
+
+static int64_t read_exponent(const char *p, const char *limit)
+{
+    bool negative = p < limit && *p == '-';
+    int64_t value = 0;
+    if (p < limit && (*p == '-' || *p == '+')) p++;
+    for (; p < limit && value < EXPONENT_LIMIT; p++) value = value * 10 + (*p - '0');
+    if (value > EXPONENT_LIMIT) value = EXPONENT_LIMIT;
+    return negative ? -value : value;
+}
+
+static struct digits analyse(const char *text, size_t size)
+{
+    const char *limit = text + size, *p = text;
+    struct digits d = {.negative = size > 0 && *text == '-'};
+    int64_t seen = 0, whole = -1, lead = 0, last = 0; /* counts of digits */
+    if (d.negative) p++;
+    for (; p < limit && *p != 'e' && *p != 'E'; p++) {
+        if (*p == '.') {
+            whole = seen;
+            continue;
+        }
+        seen++;
+        if (*p == '0') continue;
+        if (!d.first) {
+            d.first = p;
+            lead = seen - 1;
+        }
+        last = seen;
+    }
+    if (!d.first) return d;
+    d.count = (size_t)(last - lead);
+    d.exponent = (whole < 0 ? seen : whole) - lead + (p < limit ? read_exponent(p + 1, limit) : 0);
+    return d;
+}
+
+static int compare_magnitude(struct digits a, struct digits b)
+{
+    if (a.count == 0 || b.count == 0) return (a.count > 0) - (b.count > 0);
+    if (a.exponent != b.exponent) return a.exponent < b.exponent ? -1 : 1;
+    const char *p = a.first, *q = b.first;
+    for (size_t i = 0; i < a.count && i < b.count; i++, p++, q++) {
+        if (*p == '.') p++;
+        if (*q == '.') q++;
+        if (*p != *q) return *p < *q ? -1 : 1;
+    }
+    return (a.count > b.count) - (a.count < b.count);
+}
+
+int qn_number_compare(const char *a, size_t a_size, const char *b, size_t b_size)
+{
+    struct digits x = analyse(a, a_size), y = analyse(b, b_size);
+    bool x_negative = x.negative && x.count > 0, y_negative = y.negative && y.count > 0; /* -0 is 0 */
+    if (x_negative != y_negative) return x_negative ? -1 : 1;
+    int order = compare_magnitude(x, y);
+    return x_negative ? -order : order;
+}
+
+/* strtod and printf follow the locale of the process, which is not ours to set. */
+static locale_t c_locale;
+
+static void make_locale(void)
+{
+    c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+}
+
+static locale_t plain_locale(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_locale);
+    return c_locale;
+}
+
+static double read_double(const char *text)
+{
+    locale_t locale = plain_locale();
+    return locale ? strtod_l(text, NULL, locale) : strtod(text, NULL);
+}
+
+/* The shortest digits that read back as value (finite, not 0), in out (18 bytes), and their exponent. */
+static size_t shortest(double value, char *out, int64_t *exponent)
+{
+    char text[QN_NUMBER_TEXT_SIZE];
+    locale_t locale = plain_locale(), before = (locale_t)0;
+    if (locale) before = uselocale(locale);
+    /* 15 digits survive the way through a normal double, so there is nothing shorter that differs from them
+     * in more than trailing zeros; subnormals have fewer. */
+    for (int precision = fabs(value) < DBL_MIN ? 1 : DBL_DIG; precision <= DBL_DECIMAL_DIG; precision++) {
+        snprintf(text, sizeof text, "%.*e", precision - 1, value);
+        if (strtod(text, NULL) == value) break;
+    }
+    if (locale) uselocale(before);
+    struct digits d = analyse(text, strlen(text));
+    const char *p = d.first;
+    for (size_t i = 0; i < d.count; i++, p++) {
+        if (*p == '.') p++;
+        out[i] = *p;
+    }
+    *exponent = d.exponent;
+    return d.count;
+}
+
+double qn_number_double(const char *text, size_t size, bool *exact)
+{
+    double value = read_double(text);
+    if (!exact) return value;
+    struct digits d = analyse(text, size);
+    if (d.count == 0) {
+        *exact = true;
+    } else if (!isfinite(value) || value == 0 || d.count > DBL_DECIMAL_DIG) {
+        *exact = false;
+    } else if (d.count <= DBL_DIG && fabs(value) >= DBL_MIN) {
+        *exact = true;
+    } else {
+        char out[DBL_DECIMAL_DIG + 1];
+        struct digits mine = {.first = out, .negative = d.negative};
+        mine.count = shortest(value, out, &mine.exponent);
+        *exact = compare_magnitude(d, mine) == 0;
+    }
+    return value;
+}
+
+static char *put_zeros(char *p, int64_t count)
+{
+    while (count-- > 0) *p++ = '0';
+    return p;
+}
+
+static char *put(char *p, const char *text, size_t size)
+{
+    memcpy(p, text, size);
+    return p + size;
+}
+
+size_t qn_number_format(double value, bool keep_kind, char *out)
+{
+    char digits[DBL_DECIMAL_DIG + 1];
+    char *p = out;
+    int64_t exponent = 1;
+    size_t count = 1;
+    if (signbit(value)) *p++ = '-';
+    if (value == 0) {
+        digits[0] = '0';
+    } else {
+        count = shortest(value, digits, &exponent);
+    }
+    if (exponent >= (int64_t)count && exponent <= 21) { /* 1200 */
+        p = put(p, digits, count);
+        p = put_zeros(p, exponent - (int64_t)count);
+        if (keep_kind) p = put(p, ".0", 2);
+    } else if (exponent > 0 && exponent <= 21) { /* 12.34 */
+        p = put(p, digits, (size_t)exponent);
+        *p++ = '.';
+        p = put(p, digits + exponent, count - (size_t)exponent);
+    } else if (exponent > -6 && exponent <= 0) { /* 0.0012 */
+        p = put(p, "0.", 2);
+        p = put_zeros(p, -exponent);
+        p = put(p, digits, count);
+    } else { /* 1.2e-9 */
+        *p++ = digits[0];
+        if (count > 1) *p++ = '.';
+        p = put(p, digits + 1, count - 1);
+        p += snprintf(p, 8, "e%+d", (int)exponent - 1);
+    }
+    *p = '\0';
+    return (size_t)(p - out);
+}
