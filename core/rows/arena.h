@@ -8,8 +8,8 @@
 struct qn_arena_block;
 
 struct qn_arena {
-    struct qn_arena_block *first;   /* the newest block; older ones follow */
-    size_t used;                    /* bytes taken from the newest block */
+    struct qn_arena_block *first; /* the newest block; older ones follow */
+    size_t used;                  /* bytes taken from the newest block */
 };
 
 void qn_arena_init(struct qn_arena *arena);

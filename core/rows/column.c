@@ -271,8 +271,8 @@ static int name_column(const struct qn_column *column, int rc, struct qn_err *er
     return qn_fail(err, rc, "column '%s': %s", column->name, inner.text);
 }
 
-int qn_column_read(const struct qn_column *column, const struct qn_doc *doc, qn_node record,
-                   struct qn_scratch *scratch, struct qn_value *out, struct qn_err *err)
+int qn_column_read(const struct qn_column *column, const struct qn_doc *doc, qn_node record, struct qn_scratch *scratch,
+                   struct qn_value *out, struct qn_err *err)
 {
     int rc = 0;
     out->kind = QN_VALUE_MISSING;
@@ -282,9 +282,12 @@ int qn_column_read(const struct qn_column *column, const struct qn_doc *doc, qn_
         if (node != QN_NONE) rc = qn_column_convert(column, doc, node, scratch, out, err);
     } else {
         rc = qn_path_select(column->path, doc, record, &scratch->nodes);
-        if (rc == QN_ELIMIT) qn_fail(err, rc, "its path selects more than 16 million nodes");
-        else if (rc < 0) qn_fail(err, rc, "out of memory");
-        else rc = qn_column_reduce(column, doc, scratch, out, err);
+        if (rc == QN_ELIMIT)
+            qn_fail(err, rc, "its path selects more than 16 million nodes");
+        else if (rc < 0)
+            qn_fail(err, rc, "out of memory");
+        else
+            rc = qn_column_reduce(column, doc, scratch, out, err);
     }
     if (rc == 0 && out->kind == QN_VALUE_MISSING && column->has_default) *out = column->fallback;
     return name_column(column, rc, err);
@@ -377,7 +380,8 @@ int qn_column_init(struct qn_column *column, const struct qn_column_spec *spec, 
     if (rc == 0 && column->path && column->reduce == QN_REDUCE_NONE && !qn_path_singular(column->path)) {
         rc = qn_fail(err, QN_EINVAL,
                      "the path %s may select several nodes: give reduce (first, last, count, sum, min, max, avg, "
-                     "join or list)", spec->path);
+                     "join or list)",
+                     spec->path);
     }
     if (rc == 0) rc = compile_scale(column, spec->scale, err);
     if (rc == 0 && spec->default_json) rc = compile_default(column, spec->default_json, err);

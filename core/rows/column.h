@@ -16,7 +16,7 @@
  * `sum`, `avg`, `min`, `max`, `join` skip nulls; without anything left they are the default or missing. Sums are
  * exact to 36 digits, so the order of the nodes does not matter. `min` and `max` compare numbers, or texts byte by
  * byte, or instants with as = time, and keep the value as written. With `join` and `list`, `as`, `scale` and
- * `round` apply to each item; `avg` without `round` is the double nearest to the quotient.
+ * `round` apply to each item; `avg` without `round` has 17 significant digits or a little more.
  *
  * A column is immutable: any thread. Scratch belongs to one thread. */
 #pragma once
@@ -30,24 +30,24 @@
 
 struct qn_column {
     char *name;
-    struct qn_path *path;        /* NULL: only a transform sets it */
+    struct qn_path *path; /* NULL: only a transform sets it */
     enum qn_as as;
     enum qn_reduce reduce;
     char *separator;
-    bool scaled, scale_exact;    /* exact: scale_decimal, else scale */
+    bool scaled, scale_exact; /* exact: scale_decimal, else scale */
     double scale;
     struct qn_decimal scale_decimal;
-    int round;                   /* -1: not given */
+    int round; /* -1: not given */
     int level;
     bool has_default;
-    struct qn_value fallback;    /* the default, converted */
-    char *fallback_text;         /* what fallback points into */
+    struct qn_value fallback; /* the default, converted */
+    char *fallback_text;      /* what fallback points into */
 };
 
 /* What one call of qn_column_read needs besides: memory that lives until the next record. */
 struct qn_scratch {
     struct qn_arena arena;
-    struct qn_buf buf;           /* for strings while they are decoded */
+    struct qn_buf buf; /* for strings while they are decoded */
     struct qn_nodes nodes;
 };
 void qn_scratch_init(struct qn_scratch *scratch);
@@ -60,8 +60,8 @@ void qn_column_done(struct qn_column *column);
 
 /* The column's value for a record of its level. Points into the doc, the scratch or the column. QN_EINVAL with the
  * column named ("column 'talk_ms': "abc" is not an integer"), QN_ENOMEM, QN_ELIMIT. */
-int qn_column_read(const struct qn_column *column, const struct qn_doc *doc, qn_node record,
-                   struct qn_scratch *scratch, struct qn_value *out, struct qn_err *err);
+int qn_column_read(const struct qn_column *column, const struct qn_doc *doc, qn_node record, struct qn_scratch *scratch,
+                   struct qn_value *out, struct qn_err *err);
 
 /* For reduce.c: one node through `as`, `scale` and `round`; errors without the column's name. */
 int qn_column_convert(const struct qn_column *column, const struct qn_doc *doc, qn_node node,

@@ -91,7 +91,7 @@ struct rows {
     struct qn_scratch scratch;
     struct qn_value *values; /* one a column */
     size_t no_key, no_owner;
-    uint32_t number;         /* of the record at hand */
+    uint32_t number; /* of the record at hand */
     struct qn_err err;
 };
 
@@ -130,8 +130,10 @@ static int identify(struct rows *rows, qn_node record, struct qn_row *row)
         bool found = node != QN_NONE && qn_doc_kind(rows->doc, node) != QN_NULL;
         int rc = found ? hash_key(rows, node, &row->key) : 0;
         if (rc < 0) return qn_fail(&rows->err, rc, "key: the value is too large for the memory there is");
-        if (found) row->flags |= QN_ROW_HAS_KEY;
-        else rows->no_key++;
+        if (found)
+            row->flags |= QN_ROW_HAS_KEY;
+        else
+            rows->no_key++;
     }
     if (plan->owner) {
         qn_node node = qn_path_one(plan->owner, rows->doc, record);
@@ -235,8 +237,10 @@ int qn_convert_rows(const struct qn_plan *plan, struct qn_doc *doc, const struct
     qn_scratch_init(&rows.scratch);
     rows.values = qn_calloc(plan->column_count + 1, sizeof *rows.values);
     int rc = rows.values ? qn_records_walk(plan, doc, convert_record, &rows) : QN_ENOMEM;
-    if (rc < 0) rc = locate(&rows, rc, err);
-    else rc = make_batch(&rows, qn_doc_replaced(doc) - replaced, out, err);
+    if (rc < 0)
+        rc = locate(&rows, rc, err);
+    else
+        rc = make_batch(&rows, qn_doc_replaced(doc) - replaced, out, err);
     qn_free(rows.values);
     qn_scratch_free(&rows.scratch);
     qn_emit_free(&rows.emit);

@@ -53,6 +53,8 @@ struct qn_plan *qn_plan_ref(struct qn_plan *plan);
 void qn_plan_unref(struct qn_plan *plan);
 size_t qn_plan_column_count(const struct qn_plan *plan);
 const char *qn_plan_column_name(const struct qn_plan *plan, size_t column);
+size_t qn_plan_fact_count(const struct qn_plan *plan);
+const char *qn_plan_fact_name(const struct qn_plan *plan, size_t fact);
 bool qn_plan_has_transform(const struct qn_plan *plan);
 enum qn_format qn_plan_format(const struct qn_plan *plan);
 /* The CSV header line with its CRLF; empty for other formats. */

@@ -168,8 +168,10 @@ int qn_decimal_compare(struct qn_decimal a, struct qn_decimal b)
     int length_a = length(a.digits), length_b = length(b.digits);
     int top_a = length_a + a.exponent, top_b = length_b + b.exponent;
     if (top_a != top_b) return (top_a < top_b) == (sign_a > 0) ? -1 : 1;
-    if (length_a < length_b) a.digits *= power(length_b - length_a);
-    else b.digits *= power(length_a - length_b);
+    if (length_a < length_b)
+        a.digits *= power(length_b - length_a);
+    else
+        b.digits *= power(length_a - length_b);
     return (a.digits > b.digits) - (a.digits < b.digits);
 }
 

@@ -7,21 +7,20 @@
 #include "rows/csv.h"
 #include "rows/ndjson.h"
 
+/* Cuts `wanted`, and white space before it, from the end of a path. */
+static bool cut(const char *path, size_t *size, char wanted)
+{
+    if (*size == 0 || path[*size - 1] != wanted) return false;
+    --*size;
+    while (*size > 0 && strchr(" \t\r\n", path[*size - 1])) --*size;
+    return true;
+}
+
 size_t qn_plan_array_path(const char *path)
 {
     size_t size = strlen(path);
-    while (size > 0 && strchr(" \t\r\n", path[size - 1])) size--;
-    if (size > 2 && path[size - 1] == '*' && path[size - 2] == '.') {
-        size -= 2;
-    } else if (size > 3 && path[size - 1] == ']') {
-        size--;
-        while (size > 0 && strchr(" \t\r\n", path[size - 1])) size--;
-        if (size == 0 || path[--size] != '*') return 0;
-        while (size > 0 && strchr(" \t\r\n", path[size - 1])) size--;
-        if (size == 0 || path[--size] != '[') return 0;
-    } else {
-        return 0;
-    }
+    bool brackets = cut(path, &size, ']');
+    if (!cut(path, &size, '*') || !cut(path, &size, brackets ? '[' : '.')) return 0;
     return size > 0 && path[size - 1] != '.' ? size : 0; /* `..*` is one step and cannot be cut */
 }
 
@@ -61,10 +60,13 @@ static int compile_facts(struct qn_plan *plan, const struct qn_plan_spec *spec, 
 {
     if (spec->fact_count == 0) return 0;
     plan->facts = qn_calloc(spec->fact_count, sizeof(struct qn_path *));
-    if (!plan->facts) return no_memory(err);
+    plan->fact_names = qn_calloc(spec->fact_count, sizeof(char *));
+    if (!plan->facts || !plan->fact_names) return no_memory(err);
     plan->fact_count = spec->fact_count;
     for (size_t i = 0; i < spec->fact_count; i++) {
         char field[80];
+        plan->fact_names[i] = qn_strdup(spec->facts[i].name);
+        if (!plan->fact_names[i]) return no_memory(err);
         snprintf(field, sizeof field, "facts '%.60s'", spec->facts[i].name);
         int rc = compile(field, spec->facts[i].path, true, &plan->facts[i], err);
         if (rc < 0) return rc;
@@ -154,7 +156,10 @@ void qn_plan_unref(struct qn_plan *plan)
 {
     if (!plan || atomic_fetch_sub_explicit(&plan->references, 1, memory_order_acq_rel) != 1) return;
     for (size_t i = 0; i < plan->level_count; i++) qn_path_free(plan->records[i]);
-    for (size_t i = 0; i < plan->fact_count; i++) qn_path_free(plan->facts[i]);
+    for (size_t i = 0; i < plan->fact_count; i++) {
+        qn_path_free(plan->facts[i]);
+        qn_free(plan->fact_names[i]);
+    }
     for (size_t i = 0; i < plan->column_count; i++) {
         qn_column_done(&plan->columns[i]);
         qn_free(plan->members[i]);
@@ -164,6 +169,7 @@ void qn_plan_unref(struct qn_plan *plan)
     qn_path_free(plan->owner);
     qn_free(plan->records);
     qn_free(plan->facts);
+    qn_free(plan->fact_names);
     qn_free(plan->columns);
     qn_free(plan->members);
     qn_free(plan);
@@ -177,6 +183,16 @@ size_t qn_plan_column_count(const struct qn_plan *plan)
 const char *qn_plan_column_name(const struct qn_plan *plan, size_t column)
 {
     return plan->columns[column].name;
+}
+
+size_t qn_plan_fact_count(const struct qn_plan *plan)
+{
+    return plan->fact_count;
+}
+
+const char *qn_plan_fact_name(const struct qn_plan *plan, size_t fact)
+{
+    return plan->fact_names[fact];
 }
 
 bool qn_plan_has_transform(const struct qn_plan *plan)

@@ -9,12 +9,13 @@ struct qn_plan {
     atomic_uint references;
     struct qn_path **records; /* outermost level first */
     size_t level_count;
-    struct qn_path *present;  /* the outermost path without a trailing wildcard: is the array there? NULL: same path */
+    struct qn_path *present; /* the outermost path without a trailing wildcard: is the array there? NULL: same path */
     struct qn_path *key, *owner;
     struct qn_path **facts;
+    char **fact_names;
     size_t fact_count;
     struct qn_column *columns;
-    char **members;           /* `"name":` for JSON rows */
+    char **members; /* `"name":` for JSON rows */
     size_t column_count;
     bool raw, has_transform;
     enum qn_format format;

@@ -18,8 +18,10 @@ static int descend(struct walk *walk, size_t level, qn_node from)
     int rc = qn_path_select(walk->plan->records[level], walk->doc, from, list);
     for (size_t i = 0; i < list->count && rc >= 0; i++) {
         walk->levels[level] = list->nodes[i];
-        if (level + 1 == walk->plan->level_count) rc = walk->visit(walk->context, walk->levels);
-        else rc = descend(walk, level + 1, list->nodes[i]);
+        if (level + 1 == walk->plan->level_count)
+            rc = walk->visit(walk->context, walk->levels);
+        else
+            rc = descend(walk, level + 1, list->nodes[i]);
     }
     return rc;
 }

@@ -2,15 +2,36 @@
 #include "json/write.h"
 #include "rows/column.h"
 
+enum { AVERAGE_DIGITS = 17 };
+
 static bool is_null(const struct qn_doc *doc, qn_node node)
 {
     return qn_doc_kind(doc, node) == QN_NULL;
 }
 
+/* Scaled first and divided once, so that rounding happens once; without `round` to 17 significant digits. */
+static int average(const struct qn_column *column, struct qn_decimal sum, uint64_t count, struct qn_scratch *scratch,
+                   struct qn_value *out, struct qn_err *err)
+{
+    struct qn_column rest = *column;
+    if (column->scaled && column->scale_exact) {
+        sum = qn_decimal_multiply(sum, column->scale_decimal);
+        rest.scaled = false;
+    }
+    struct qn_decimal divisor = qn_decimal_from((int64_t)count);
+    int top = qn_decimal_length(sum) + sum.exponent - qn_decimal_length(divisor) - divisor.exponent;
+    int places = column->round >= 0 && !rest.scaled ? column->round : AVERAGE_DIGITS - top;
+    struct qn_decimal quotient;
+    if (!qn_decimal_divide(sum, count, places > 0 ? places : 0, &quotient)) {
+        return qn_fail(err, QN_EINVAL, "the average has too many digits");
+    }
+    return qn_column_number(&rest, quotient, scratch, out, err);
+}
+
 static int reduce_sum(const struct qn_column *column, const struct qn_doc *doc, struct qn_scratch *scratch,
                       struct qn_value *out, struct qn_err *err)
 {
-    struct qn_decimal sum = qn_decimal_from(0), item;
+    struct qn_decimal sum = qn_decimal_from(0), item = sum;
     uint64_t count = 0;
     for (size_t i = 0; i < scratch->nodes.count; i++) {
         qn_node node = scratch->nodes.nodes[i];
@@ -23,23 +44,7 @@ static int reduce_sum(const struct qn_column *column, const struct qn_doc *doc, 
     }
     if (count == 0) return 0; /* missing */
     if (column->reduce == QN_REDUCE_SUM) return qn_column_number(column, sum, scratch, out, err);
-
-    /* avg: exact where it is rounded, else the nearest double */
-    struct qn_column rest = *column;
-    if (column->round >= 0 && (!column->scaled || column->scale_exact)) {
-        struct qn_decimal scaled = column->scaled ? qn_decimal_multiply(sum, column->scale_decimal) : sum;
-        if (qn_decimal_divide(scaled, count, column->round, &item)) {
-            rest.scaled = false;
-            return qn_column_number(&rest, item, scratch, out, err);
-        }
-    }
-    qn_buf_clear(&scratch->buf);
-    int rc = qn_decimal_double(&scratch->buf, qn_decimal_to_double(sum) / (double)count);
-    if (rc == QN_ENOMEM) return qn_fail(err, rc, "out of memory");
-    if (rc < 0 || !qn_decimal_parse(scratch->buf.data, scratch->buf.size, &item)) {
-        return qn_fail(err, QN_EINVAL, "the average is out of range");
-    }
-    return qn_column_number(column, item, scratch, out, err);
+    return average(column, sum, count, scratch, out, err);
 }
 
 /* A value that min and max can order. */

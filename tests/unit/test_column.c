@@ -17,8 +17,14 @@ struct sample {
     const char *error; /* instead */
 };
 
-#define COLUMN(...)          {.name = "c", .round = -1, __VA_ARGS__}
-#define ROUNDED(places, ...) {.name = "c", .round = places, __VA_ARGS__}
+#define COLUMN(...)                                                                                                    \
+    {                                                                                                                  \
+        .name = "c", .round = -1, __VA_ARGS__                                                                          \
+    }
+#define ROUNDED(places, ...)                                                                                           \
+    {                                                                                                                  \
+        .name = "c", .round = places, __VA_ARGS__                                                                      \
+    }
 
 static struct qn_doc *parse(const char *text)
 {
@@ -110,8 +116,10 @@ static void test_conversions(void **state)
         {"{\"a\":\"true\"}", COLUMN(.path = "$.a", .as = QN_AS_BOOL), "true", NULL},
         {"{\"a\":0}", COLUMN(.path = "$.a", .as = QN_AS_BOOL), "false", NULL},
         {"{\"a\":2}", COLUMN(.path = "$.a", .as = QN_AS_BOOL), NULL, "column 'c': 2 is neither true nor false"},
-        {"{\"a\":\"2024-01-01T02:00:00+02:00\"}", COLUMN(.path = "$.a", .as = QN_AS_TIME), "\"2024-01-01T00:00:00.000Z\"", NULL},
-        {"{\"a\":\"2024-01-01T00:00:00.1239Z\"}", COLUMN(.path = "$.a", .as = QN_AS_TIME), "\"2024-01-01T00:00:00.123Z\"", NULL},
+        {"{\"a\":\"2024-01-01T02:00:00+02:00\"}", COLUMN(.path = "$.a", .as = QN_AS_TIME),
+         "\"2024-01-01T00:00:00.000Z\"", NULL},
+        {"{\"a\":\"2024-01-01T00:00:00.1239Z\"}", COLUMN(.path = "$.a", .as = QN_AS_TIME),
+         "\"2024-01-01T00:00:00.123Z\"", NULL},
         {"{\"a\":1704067200001}", COLUMN(.path = "$.a", .as = QN_AS_TIME), "\"2024-01-01T00:00:00.001Z\"", NULL},
         {"{\"a\":\"soon\"}", COLUMN(.path = "$.a", .as = QN_AS_TIME), NULL,
          "column 'c': \"soon\" is not an instant (ISO 8601 with a zone, or milliseconds since 1970)"},
@@ -135,17 +143,21 @@ static void test_scale_and_round(void **state)
         {"{\"a\":1}", ROUNDED(3, .path = "$.a", .scale = 1.0 / 3), "0.333", NULL},
         {"{\"a\":1499}", ROUNDED(0, .path = "$.a", .as = QN_AS_INTEGER, .scale = 0.001), "1", NULL},
         {"{\"a\":\"1499\"}", ROUNDED(1, .path = "$.a", .as = QN_AS_NUMBER, .scale = 0.001), "1.5", NULL},
-        {"{\"a\":1499}", COLUMN(.path = "$.a", .as = QN_AS_INTEGER, .scale = 0.001), NULL, "column 'c': 1.499 is not an integer"},
+        {"{\"a\":1499}", COLUMN(.path = "$.a", .as = QN_AS_INTEGER, .scale = 0.001), NULL,
+         "column 'c': 1.499 is not an integer"},
         {"{\"a\":\"x\"}", ROUNDED(1, .path = "$.a"), NULL, "column 'c': \"x\" is not a number"},
         {"{\"a\":null}", ROUNDED(1, .path = "$.a"), "null", NULL},
         {"{\"a\":1e300}", COLUMN(.path = "$.a", .scale = 1e300), "1e+600", NULL},
-        {"{\"a\":1e300}", COLUMN(.path = "$.a", .scale = 1e300 / 3), NULL, "column 'c': 1e+300 times 3.33333e+299 is out of range"},
+        {"{\"a\":1e300}", COLUMN(.path = "$.a", .scale = 1e300 / 3), NULL,
+         "column 'c': 1e+300 times 3.33333e+299 is out of range"},
     };
     CHECK(samples);
 }
 
-#define LIST "{\"l\":[{\"v\":3},{\"v\":0.1},{\"v\":null},{\"v\":0.2}],\"s\":[\"b\",null,\"a\",\"c\"]," \
-             "\"t\":[\"2024-01-01T02:00:00+02:00\",\"2024-01-01T01:00:00Z\"],\"big\":[9223372036854775807,1],\"m\":[1,\"a\"],\"none\":[]}"
+#define LIST                                                                                                           \
+    "{\"l\":[{\"v\":3},{\"v\":0.1},{\"v\":null},{\"v\":0.2}],\"s\":[\"b\",null,\"a\",\"c\"],"                          \
+    "\"t\":[\"2024-01-01T02:00:00+02:00\",\"2024-01-01T01:00:00Z\"],\"big\":[9223372036854775807,1],\"m\":[1,\"a\"],"  \
+    "\"none\":[]}"
 
 static void test_reduce(void **state)
 {
@@ -164,18 +176,22 @@ static void test_reduce(void **state)
         {LIST, COLUMN(.path = "$.l[*].v", .reduce = QN_REDUCE_JOIN), "\"3,0.1,0.2\"", NULL},
         {LIST, COLUMN(.path = "$.l[*].v", .reduce = QN_REDUCE_JOIN, .separator = "", .scale = 10), "\"3012\"", NULL},
         {LIST, COLUMN(.path = "$.l[*].v", .reduce = QN_REDUCE_LIST), "[3,0.1,null,0.2]", NULL},
-        {LIST, COLUMN(.path = "$.l[*].v", .reduce = QN_REDUCE_LIST, .as = QN_AS_TEXT), "[\"3\",\"0.1\",null,\"0.2\"]", NULL},
+        {LIST, COLUMN(.path = "$.l[*].v", .reduce = QN_REDUCE_LIST, .as = QN_AS_TEXT), "[\"3\",\"0.1\",null,\"0.2\"]",
+         NULL},
         {LIST, COLUMN(.path = "$.s[*]", .reduce = QN_REDUCE_MIN), "\"a\"", NULL},
         {LIST, COLUMN(.path = "$.s[*]", .reduce = QN_REDUCE_MAX), "\"c\"", NULL},
         {LIST, COLUMN(.path = "$.s[*]", .reduce = QN_REDUCE_JOIN, .separator = "; "), "\"b; a; c\"", NULL},
-        {LIST, COLUMN(.path = "$.t[*]", .reduce = QN_REDUCE_MIN, .as = QN_AS_TIME), "\"2024-01-01T00:00:00.000Z\"", NULL},
-        {LIST, COLUMN(.path = "$.t[*]", .reduce = QN_REDUCE_MAX, .as = QN_AS_TIME), "\"2024-01-01T01:00:00.000Z\"", NULL},
+        {LIST, COLUMN(.path = "$.t[*]", .reduce = QN_REDUCE_MIN, .as = QN_AS_TIME), "\"2024-01-01T00:00:00.000Z\"",
+         NULL},
+        {LIST, COLUMN(.path = "$.t[*]", .reduce = QN_REDUCE_MAX, .as = QN_AS_TIME), "\"2024-01-01T01:00:00.000Z\"",
+         NULL},
         {LIST, COLUMN(.path = "$.big[*]", .reduce = QN_REDUCE_SUM), "9223372036854775808", NULL},
         {LIST, COLUMN(.path = "$.big[*]", .reduce = QN_REDUCE_SUM, .as = QN_AS_INTEGER), NULL,
          "column 'c': 9223372036854775808 does not fit into 64 bits"},
         {LIST, COLUMN(.path = "$.none[*]", .reduce = QN_REDUCE_SUM), "-", NULL},
         {LIST, COLUMN(.path = "$.none[*]", .reduce = QN_REDUCE_SUM, .default_json = "0"), "0", NULL},
-        {LIST, COLUMN(.path = "$.none[*]", .reduce = QN_REDUCE_LIST, .as = QN_AS_INTEGER, .default_json = "[]"), "[]", NULL},
+        {LIST, COLUMN(.path = "$.none[*]", .reduce = QN_REDUCE_LIST, .as = QN_AS_INTEGER, .default_json = "[]"), "[]",
+         NULL},
         {LIST, COLUMN(.path = "$.none[*]", .reduce = QN_REDUCE_COUNT), "0", NULL},
         {LIST, COLUMN(.path = "$.none[*]", .reduce = QN_REDUCE_MIN), "-", NULL},
         {LIST, COLUMN(.path = "$.m[*]", .reduce = QN_REDUCE_MAX), NULL,
@@ -188,7 +204,10 @@ static void test_reduce(void **state)
 static void test_refused_specs(void **state)
 {
     (void)state;
-    static const struct { struct qn_column_spec spec; const char *error; } samples[] = {
+    static const struct {
+        struct qn_column_spec spec;
+        const char *error;
+    } samples[] = {
         {COLUMN(.path = "$.a[*]"), "the path $.a[*] may select several nodes: give reduce (first, last, count, sum, "
                                    "min, max, avg, join or list)"},
         {COLUMN(.path = "$.a", .level = 1), "level 1: the records have 1 level (level 0 is the record itself)"},
@@ -215,11 +234,8 @@ static void test_refused_specs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_any),
-        cmocka_unit_test(test_conversions),
-        cmocka_unit_test(test_scale_and_round),
-        cmocka_unit_test(test_reduce),
-        cmocka_unit_test(test_refused_specs),
+        cmocka_unit_test(test_any),    cmocka_unit_test(test_conversions),   cmocka_unit_test(test_scale_and_round),
+        cmocka_unit_test(test_reduce), cmocka_unit_test(test_refused_specs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

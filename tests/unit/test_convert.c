@@ -11,7 +11,10 @@
 #include "rows/convert.h"
 #include "rows/plan.h"
 
-#define CSV_COLUMN(n, p) {.name = n, .path = p, .round = -1}
+#define CSV_COLUMN(n, p)                                                                                               \
+    {                                                                                                                  \
+        .name = n, .path = p, .round = -1                                                                              \
+    }
 
 static const char *const items[] = {"$.items[*]"};
 
@@ -23,7 +26,8 @@ static struct qn_plan *plan_of(const struct qn_plan_spec *spec)
     return plan;
 }
 
-static int index_text(const struct qn_plan *plan, const char *text, struct qn_doc **doc, struct qn_facts *facts, struct qn_err *err)
+static int index_text(const struct qn_plan *plan, const char *text, struct qn_doc **doc, struct qn_facts *facts,
+                      struct qn_err *err)
 {
     struct qn_bytes *bytes = qn_bytes_new(text, strlen(text));
     if (!bytes) return qn_fail(err, QN_ENOMEM, "out of memory");
@@ -49,7 +53,8 @@ static struct qn_batch *rows_of(const struct qn_plan *plan, const char *text, co
 
 static void assert_bytes(const struct qn_batch *batch, const char *wanted)
 {
-    if (qn_bytes_size(batch->bytes) != strlen(wanted) || memcmp(qn_bytes_data(batch->bytes), wanted, strlen(wanted)) != 0) {
+    if (qn_bytes_size(batch->bytes) != strlen(wanted) ||
+        memcmp(qn_bytes_data(batch->bytes), wanted, strlen(wanted)) != 0) {
         fail_msg("got %.*s, wanted %s", (int)qn_bytes_size(batch->bytes), qn_bytes_data(batch->bytes), wanted);
     }
 }
@@ -57,15 +62,19 @@ static void assert_bytes(const struct qn_batch *batch, const char *wanted)
 static void test_index_says_what_a_body_is(void **state)
 {
     (void)state;
-    static const struct { const char *body, *error; } samples[] = {
+    static const struct {
+        const char *body, *error;
+    } samples[] = {
         {"", "the body is empty"},
         {" \r\n\t", "the body is empty"},
         {"<!DOCTYPE html>\n<html>", "the body is HTML, not JSON (starts '<!DOCTYPE html>...')"},
-        {"\xef\xbb\xbf <html><body>Bad gateway</body></html>", "the body is HTML, not JSON (starts '<html><body>Bad gateway</body></html>')"},
+        {"\xef\xbb\xbf <html><body>Bad gateway</body></html>",
+         "the body is HTML, not JSON (starts '<html><body>Bad gateway</body></html>')"},
         {"<?xml version=\"1.0\"?>", "the body is XML, not JSON (starts '<?xml version=\"1.0\"?>')"},
     };
     struct qn_column_spec columns[] = {CSV_COLUMN("a", "$.a")};
-    struct qn_plan *plan = plan_of(&(struct qn_plan_spec){.records = items, .record_levels = 1, .columns = columns, .column_count = 1});
+    struct qn_plan *plan =
+        plan_of(&(struct qn_plan_spec){.records = items, .record_levels = 1, .columns = columns, .column_count = 1});
     struct qn_err err = {0};
     struct qn_doc *doc = NULL;
     struct qn_facts facts;
@@ -82,14 +91,18 @@ static void test_index_says_what_a_body_is(void **state)
 static void test_presence_and_counts(void **state)
 {
     (void)state;
-    static const struct { const char *path, *body; bool present; size_t count; } samples[] = {
+    static const struct {
+        const char *path, *body;
+        bool present;
+        size_t count;
+    } samples[] = {
         {"$.items[*]", "{\"items\":[]}", true, 0},
         {"$.items[*]", "{\"items\":[1,2]}", true, 2},
         {"$.items[*]", "{}", false, 0},
         {"$.items[*]", "{\"items\":null}", true, 0},
         {"$.items[*]", "{\"items\":{\"a\":1,\"b\":2,\"c\":3}}", true, 3},
         {"$.items.*", "{\"items\":[7]}", true, 1},
-        {"$['items'] [ * ] ", "{\"items\":[]}", true, 0},
+        {"$['items'] [ * ]", "{\"items\":[]}", true, 0},
         {"$[*]", "[]", true, 0},
         {"$[*]", "[{}]", true, 1},
         {"$", "{}", true, 1},
@@ -108,7 +121,8 @@ static void test_presence_and_counts(void **state)
             .records = &samples[i].path, .record_levels = 1, .raw = true, .format = QN_FORMAT_NDJSON});
         assert_int_equal(index_text(plan, samples[i].body, &doc, &facts, &err), 0);
         if (facts.records_present != samples[i].present || facts.record_count != samples[i].count) {
-            fail_msg("%s of %s: present %d, count %zu", samples[i].path, samples[i].body, facts.records_present, facts.record_count);
+            fail_msg("%s of %s: present %d, count %zu", samples[i].path, samples[i].body, facts.records_present,
+                     facts.record_count);
         }
         qn_facts_free(&facts);
         qn_doc_unref(doc);
@@ -145,11 +159,17 @@ static void test_levels(void **state)
     (void)state;
     static const char *const levels[] = {"$.results[*]", "$.data[*]"};
     struct qn_column_spec columns[] = {
-        {.name = "group", .path = "$.group.id", .round = -1, .level = 1}, CSV_COLUMN("v", "$.v"), CSV_COLUMN("a,b", "$.none"),
+        {.name = "group", .path = "$.group.id", .round = -1, .level = 1},
+        CSV_COLUMN("v", "$.v"),
+        CSV_COLUMN("a,b", "$.none"),
     };
-    struct qn_plan *plan = plan_of(&(struct qn_plan_spec){.records = levels, .record_levels = 2, .columns = columns, .column_count = 3});
-    struct qn_batch *batch = rows_of(plan, "{\"results\":[{\"group\":{\"id\":\"q1\"},\"data\":[{\"v\":1},{\"v\":2}]},"
-                                           "{\"group\":{\"id\":\"q2\"}},{\"group\":{\"id\":\"q3\"},\"data\":[{\"v\":\"x,y\"}]}]}", NULL);
+    struct qn_plan *plan =
+        plan_of(&(struct qn_plan_spec){.records = levels, .record_levels = 2, .columns = columns, .column_count = 3});
+    struct qn_batch *batch =
+        rows_of(plan,
+                "{\"results\":[{\"group\":{\"id\":\"q1\"},\"data\":[{\"v\":1},{\"v\":2}]},"
+                "{\"group\":{\"id\":\"q2\"}},{\"group\":{\"id\":\"q3\"},\"data\":[{\"v\":\"x,y\"}]}]}",
+                NULL);
     assert_bytes(batch, "q1,1,\r\nq1,2,\r\nq3,\"x,y\",\r\n");
     assert_int_equal(batch->row_count, 3);
     assert_int_equal(batch->rows[1].offset, 7);
@@ -179,9 +199,12 @@ static void test_keys_and_owners(void **state)
     struct qn_plan *plan = plan_of(&(struct qn_plan_spec){
         .records = items, .record_levels = 1, .columns = columns, .column_count = 1, .key = "$.k", .owner = "$.t"});
     struct qn_batch *batch = rows_of(plan,
-        "{\"items\":[{\"k\":1,\"t\":\"2024-01-01T00:00:00Z\"},{\"k\":\"1\",\"t\":1704067200001},{\"k\":1.0,\"t\":\"soon\"},"
-        "{\"k\":\"\\u0031\"},{\"k\":null,\"t\":null},{\"t\":\"2024-01-01\"},"
-        "{\"k\":1234567890123456789012345678901234567890},{\"k\":1234567890123456789012345678901234567891},{\"k\":[ 1 ]},{\"k\":[1]}]}", NULL);
+                                     "{\"items\":[{\"k\":1,\"t\":\"2024-01-01T00:00:00Z\"},{\"k\":\"1\",\"t\":"
+                                     "1704067200001},{\"k\":1.0,\"t\":\"soon\"},"
+                                     "{\"k\":\"\\u0031\"},{\"k\":null,\"t\":null},{\"t\":\"2024-01-01\"},"
+                                     "{\"k\":1234567890123456789012345678901234567890},{\"k\":"
+                                     "1234567890123456789012345678901234567891},{\"k\":[ 1 ]},{\"k\":[1]}]}",
+                                     NULL);
     assert_int_equal(batch->row_count, 10);
     assert_int_equal(batch->no_key, 2);
     assert_int_equal(batch->no_owner, 7);
@@ -203,8 +226,10 @@ static void test_raw(void **state)
 {
     (void)state;
     const char *body = "{\"items\":[ {\"a\": 1.50, \"b\":\"\\ud800\"} ,{\n\"c\" : [1, 2]\r\n}, \"x\"]}";
-    struct qn_plan *ndjson = plan_of(&(struct qn_plan_spec){.records = items, .record_levels = 1, .raw = true, .format = QN_FORMAT_NDJSON});
-    struct qn_plan *json = plan_of(&(struct qn_plan_spec){.records = items, .record_levels = 1, .raw = true, .format = QN_FORMAT_JSON});
+    struct qn_plan *ndjson =
+        plan_of(&(struct qn_plan_spec){.records = items, .record_levels = 1, .raw = true, .format = QN_FORMAT_NDJSON});
+    struct qn_plan *json =
+        plan_of(&(struct qn_plan_spec){.records = items, .record_levels = 1, .raw = true, .format = QN_FORMAT_JSON});
     struct qn_batch *batch = rows_of(ndjson, body, NULL);
     assert_bytes(batch, "{\"a\": 1.50, \"b\":\"\\ud800\"}\n{\"c\":[1,2]}\n\"x\"\n");
     assert_int_equal(batch->encoded_count, 3);
@@ -222,7 +247,8 @@ static void test_json_rows(void **state)
     struct qn_column_spec columns[] = {CSV_COLUMN("z\"", "$.z"), CSV_COLUMN("a", "$.a")};
     struct qn_plan *plan = plan_of(&(struct qn_plan_spec){
         .records = items, .record_levels = 1, .columns = columns, .column_count = 2, .format = QN_FORMAT_NDJSON});
-    struct qn_batch *batch = rows_of(plan, "{\"items\":[{\"a\":\"\\ud83d\\ude00\",\"z\":{\"b\": [true, null]}},{},{\"a\":\"\\ud800\"}]}", NULL);
+    struct qn_batch *batch = rows_of(
+        plan, "{\"items\":[{\"a\":\"\\ud83d\\ude00\",\"z\":{\"b\": [true, null]}},{},{\"a\":\"\\ud800\"}]}", NULL);
     assert_bytes(batch, "{\"z\\\"\":{\"b\":[true,null]},\"a\":\"\xf0\x9f\x98\x80\"}\n{\"z\\\"\":null,\"a\":null}\n"
                         "{\"z\\\"\":null,\"a\":\"\xef\xbf\xbd\"}\n");
     assert_int_equal(batch->replaced, 1);
@@ -231,7 +257,8 @@ static void test_json_rows(void **state)
 }
 
 /* A transform in C: as many rows as the record's member n says, the second column counting them; n = 9 fails. */
-static int repeat(void *self, const struct qn_record *record, const struct qn_value *row, struct qn_emit *emit, struct qn_err *err)
+static int repeat(void *self, const struct qn_record *record, const struct qn_value *row, struct qn_emit *emit,
+                  struct qn_err *err)
 {
     int *calls = self;
     qn_node node;
@@ -250,8 +277,12 @@ static int repeat(void *self, const struct qn_record *record, const struct qn_va
 static struct qn_plan *repeat_plan(void)
 {
     struct qn_column_spec columns[] = {CSV_COLUMN("id", "$.id"), CSV_COLUMN("i", NULL)};
-    return plan_of(&(struct qn_plan_spec){.records = items, .record_levels = 1, .columns = columns, .column_count = 2,
-                                          .key = "$.id", .has_transform = true});
+    return plan_of(&(struct qn_plan_spec){.records = items,
+                                          .record_levels = 1,
+                                          .columns = columns,
+                                          .column_count = 2,
+                                          .key = "$.id",
+                                          .has_transform = true});
 }
 
 static void test_transform(void **state)
@@ -260,7 +291,8 @@ static void test_transform(void **state)
     int calls = 0;
     struct qn_transform transform = {&calls, repeat};
     struct qn_plan *plan = repeat_plan();
-    struct qn_batch *batch = rows_of(plan, "{\"items\":[{\"id\":\"a\",\"n\":2},{\"id\":\"b\",\"n\":0},{\"id\":\"c\",\"n\":1}]}", &transform);
+    struct qn_batch *batch =
+        rows_of(plan, "{\"items\":[{\"id\":\"a\",\"n\":2},{\"id\":\"b\",\"n\":0},{\"id\":\"c\",\"n\":1}]}", &transform);
     assert_bytes(batch, "a,0\r\na,1\r\nc,0\r\n");
     assert_int_equal(calls, 3);
     assert_int_equal(batch->row_count, 4);
@@ -276,7 +308,8 @@ static void test_transform(void **state)
     qn_plan_unref(plan);
 }
 
-static void expect_rows_error(const struct qn_plan *plan, const char *body, const struct qn_rows_context *context, int code, const char *text)
+static void expect_rows_error(const struct qn_plan *plan, const char *body, const struct qn_rows_context *context,
+                              int code, const char *text)
 {
     struct qn_err err = {0};
     struct qn_doc *doc = NULL;
@@ -297,16 +330,21 @@ static void test_errors_name_record_and_column(void **state)
     size_t blocks = qn_mem_blocks();
     struct qn_transform transform = {&calls, repeat};
     struct qn_column_spec columns[] = {{.name = "talk_ms", .path = "$.t", .as = QN_AS_INTEGER, .round = -1}};
-    struct qn_plan *plan = plan_of(&(struct qn_plan_spec){.records = items, .record_levels = 1, .columns = columns, .column_count = 1});
-    expect_rows_error(plan, "{\"items\":[{\"t\":1},{\"t\":\"abc\"}]}", &(struct qn_rows_context){.where = "leaf 3 page 2"}, QN_EINVAL,
+    struct qn_plan *plan =
+        plan_of(&(struct qn_plan_spec){.records = items, .record_levels = 1, .columns = columns, .column_count = 1});
+    expect_rows_error(plan, "{\"items\":[{\"t\":1},{\"t\":\"abc\"}]}",
+                      &(struct qn_rows_context){.where = "leaf 3 page 2"}, QN_EINVAL,
                       "leaf 3 page 2, record 2: column 'talk_ms': \"abc\" is not an integer");
-    expect_rows_error(plan, "{\"items\":[{\"t\":{\"x\":\"0123456789012345678901234567890123456789012345678901234567890\"}}]}",
+    expect_rows_error(plan,
+                      "{\"items\":[{\"t\":{\"x\":\"0123456789012345678901234567890123456789012345678901234567890\"}}]}",
                       &(struct qn_rows_context){.where = NULL}, QN_EINVAL,
-                      "record 1: column 'talk_ms': {\"x\":\"012345678901234567890123456789012345678901234567890123... is not an integer");
+                      "record 1: column 'talk_ms': {\"x\":\"012345678901234567890123456789012345678901234567890123... "
+                      "is not an integer");
     qn_plan_unref(plan);
     plan = repeat_plan();
-    expect_rows_error(plan, "{\"items\":[{\"n\":1},{\"n\":9}]}", &(struct qn_rows_context){.transform = &transform, .where = "leaf 1 page 1"},
-                      QN_ESCRIPT, "leaf 1 page 1, record 2: transform failed at x.lua:3: nine");
+    expect_rows_error(plan, "{\"items\":[{\"n\":1},{\"n\":9}]}",
+                      &(struct qn_rows_context){.transform = &transform, .where = "leaf 1 page 1"}, QN_ESCRIPT,
+                      "leaf 1 page 1, record 2: transform failed at x.lua:3: nine");
     expect_rows_error(plan, "{\"items\":[]}", &(struct qn_rows_context){.transform = NULL}, QN_EINVAL,
                       "the plan has a transform, the context has none");
     qn_plan_unref(plan);
@@ -317,14 +355,23 @@ static void test_plans_refused(void **state)
 {
     (void)state;
     static const char *const bad_records[] = {"$.a[*]", "$.b["};
-    struct qn_column_spec twice[] = {CSV_COLUMN("a", "$.a"), CSV_COLUMN("a", "$.b")}, broken[] = {CSV_COLUMN("a", "$.a"), CSV_COLUMN("b", "$.b[")};
+    struct qn_column_spec twice[] = {CSV_COLUMN("a", "$.a"), CSV_COLUMN("a", "$.b")},
+                          broken[] = {CSV_COLUMN("a", "$.a"), CSV_COLUMN("b", "$.b[")};
     struct qn_column_spec unset[] = {CSV_COLUMN("a", NULL)}, unnamed[] = {CSV_COLUMN("", "$.a")};
     struct qn_fact_spec fact[] = {{"total", "$.t[*]"}};
     static const char *const starts[] = {
-        "columns: a row needs columns", "columns[2] 'a': columns[1] has this name already", "columns[2] 'b': column ",
-        "columns[1] 'a': a column without a path needs a transform", "columns[1]: a column needs a name",
-        "key: the path $..id may select several nodes", "owner: column ", "facts 'total': the path $.t[*] may select several nodes",
-        "records[2]: column ", "raw: a raw row is the record itself", "raw: raw rows are JSON", "records: at least one path",
+        "columns: a row needs columns",
+        "columns[2] 'a': columns[1] has this name already",
+        "columns[2] 'b': column ",
+        "columns[1] 'a': a column without a path needs a transform",
+        "columns[1]: a column needs a name",
+        "key: the path $..id may select several nodes",
+        "owner: column ",
+        "facts 'total': the path $.t[*] may select several nodes",
+        "records[2]: column ",
+        "raw: a raw row is the record itself",
+        "raw: raw rows are JSON",
+        "records: at least one path",
     };
     struct qn_plan_spec specs[] = {
         {.records = items, .record_levels = 1},
@@ -336,7 +383,12 @@ static void test_plans_refused(void **state)
         {.records = items, .record_levels = 1, .columns = twice, .column_count = 1, .owner = "t"},
         {.records = items, .record_levels = 1, .columns = twice, .column_count = 1, .facts = fact, .fact_count = 1},
         {.records = bad_records, .record_levels = 2, .columns = twice, .column_count = 1},
-        {.records = items, .record_levels = 1, .columns = twice, .column_count = 1, .raw = true, .format = QN_FORMAT_JSON},
+        {.records = items,
+         .record_levels = 1,
+         .columns = twice,
+         .column_count = 1,
+         .raw = true,
+         .format = QN_FORMAT_JSON},
         {.records = items, .record_levels = 1, .raw = true, .format = QN_FORMAT_CSV},
         {.records = items, .record_levels = 0, .raw = true, .format = QN_FORMAT_JSON},
     };
@@ -355,7 +407,8 @@ static void test_plans_refused(void **state)
 static int whole_way(void)
 {
     static const char *const levels[] = {"$.r[*]", "$.d[*]"};
-    static const char body[] = "{\"n\":1,\"r\":[{\"g\":\"\\u0041\",\"d\":[{\"k\":\"\\u0042\",\"t\":\"2024-01-01T00:00:00Z\",\"l\":[1,2.5]},{\"k\":2}]}]}";
+    static const char body[] = "{\"n\":1,\"r\":[{\"g\":\"\\u0041\",\"d\":[{\"k\":\"\\u0042\",\"t\":\"2024-01-01T00:00:"
+                               "00Z\",\"l\":[1,2.5]},{\"k\":2}]}]}";
     struct qn_column_spec columns[] = {
         {.name = "g", .path = "$.g", .round = -1, .level = 1, .default_json = "\"none\""},
         {.name = "sum", .path = "$.l[*]", .reduce = QN_REDUCE_SUM, .scale = 0.5, .round = 1},
@@ -363,8 +416,16 @@ static int whole_way(void)
         {.name = "n", .path = "$.n", .round = -1},
     };
     struct qn_fact_spec facts_wanted[] = {{"n", "$.n"}};
-    struct qn_plan_spec spec = {.records = levels, .record_levels = 2, .columns = columns, .column_count = 4, .key = "$.k",
-                                .owner = "$.t", .facts = facts_wanted, .fact_count = 1, .has_transform = true, .format = QN_FORMAT_NDJSON};
+    struct qn_plan_spec spec = {.records = levels,
+                                .record_levels = 2,
+                                .columns = columns,
+                                .column_count = 4,
+                                .key = "$.k",
+                                .owner = "$.t",
+                                .facts = facts_wanted,
+                                .fact_count = 1,
+                                .has_transform = true,
+                                .format = QN_FORMAT_NDJSON};
     struct qn_err err = {0};
     struct qn_plan *plan = NULL;
     struct qn_doc *doc = NULL;
@@ -396,7 +457,8 @@ static void test_memory_that_runs_out(void **state)
         rc = whole_way();
         qn_mem_fail_after(0);
         if (rc != 0 && rc != QN_ENOMEM) fail_msg("allocation %lu: %s", (unsigned long)n, qn_err_name(rc));
-        if (qn_mem_blocks() != blocks || qn_mem_current() != bytes) fail_msg("allocation %lu: something is left", (unsigned long)n);
+        if (qn_mem_blocks() != blocks || qn_mem_current() != bytes)
+            fail_msg("allocation %lu: something is left", (unsigned long)n);
         assert_true(n < 10000);
     }
     assert_true(n > 20);

@@ -12,7 +12,11 @@
 #include "rows/ndjson.h"
 
 /* The reader: cells of one record into `cells`, each with whether it was quoted. Returns bytes read, 0 on a fault. */
-struct cell { char text[64]; size_t size; bool quoted; };
+struct cell {
+    char text[64];
+    size_t size;
+    bool quoted;
+};
 
 static size_t read_record(const char *text, size_t size, struct cell *cells, size_t *count)
 {
@@ -25,8 +29,10 @@ static size_t read_record(const char *text, size_t size, struct cell *cells, siz
         if (cell->quoted) {
             for (at++;; at++) {
                 if (at >= size) return 0;
-                if (text[at] == '"' && at + 1 < size && text[at + 1] == '"') at++;
-                else if (text[at] == '"') break;
+                if (text[at] == '"' && at + 1 < size && text[at + 1] == '"')
+                    at++;
+                else if (text[at] == '"')
+                    break;
                 cell->text[cell->size++] = text[at];
             }
             at++;
@@ -99,7 +105,8 @@ static void test_kinds(void **state)
     struct qn_buf out;
     qn_buf_init(&out, QN_BUF_NO_CAP);
     assert_int_equal(qn_csv_row(&out, values, 9), 0);
-    assert_string_equal(qn_buf_cstr(&out), ",,true,-9223372036854775808,3,1.50e3,\"\",\"{\"\"a\"\":1}\",plain text\r\n");
+    assert_string_equal(qn_buf_cstr(&out),
+                        ",,true,-9223372036854775808,3,1.50e3,\"\",\"{\"\"a\"\":1}\",plain text\r\n");
     qn_buf_clear(&out);
     assert_int_equal(qn_ndjson_row(&out, names, values, 9), 0);
     assert_string_equal(qn_buf_cstr(&out), "{\"a\":null,\"b\":null,\"c\":true,\"d\":-9223372036854775808,\"e\":3.0,"
@@ -110,8 +117,13 @@ static void test_kinds(void **state)
 static void test_what_is_not_utf8(void **state)
 {
     (void)state;
-    static const struct { const char *in, *out; } samples[] = {
-        {"a\xff" "b", "a\xef\xbf\xbd" "b"},
+    static const struct {
+        const char *in, *out;
+    } samples[] = {
+        {"a\xff"
+         "b",
+         "a\xef\xbf\xbd"
+         "b"},
         {"\xc3", "\xef\xbf\xbd"},
         {"\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbd"},
         {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},

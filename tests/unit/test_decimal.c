@@ -26,7 +26,8 @@ static void expect(struct qn_decimal value, const char *wanted)
 static void test_parse(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"", "-", "+1", "01", "1.", ".5", "1e", "1e+", "abc", "1 ", " 1", "0x1", "NaN", "1e100001", "--1"};
+    static const char *const bad[] = {"",    "-",  "+1", "01",  "1.",  ".5",       "1e", "1e+",
+                                      "abc", "1 ", " 1", "0x1", "NaN", "1e100001", "--1"};
     struct qn_decimal value;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         if (qn_decimal_parse(bad[i], strlen(bad[i]), &value)) fail_msg("'%s' was taken", bad[i]);
