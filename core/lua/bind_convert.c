@@ -1,0 +1,438 @@
+/* bind_convert.c - quern.core.convert: plans, and workers that index pages and make rows of them.
+ *
+ * A call that waits owns a job. The Lua side holds it through a slot (a userdata that points to the job, or to
+ * nothing); the pool holds it while it is out. Whoever lets go last frees it: the slot after an answer, `abandoned`
+ * after a cancel. So a task may be cancelled, and a slot collected, at any moment. */
+#include "lua/bind_convert.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include <lauxlib.h>
+
+#include "base/mem.h"
+#include "engine/pool.h"
+#include "lua/bind_view.h"
+#include "lua/bytes.h"
+#include "lua/convert_plan.h"
+#include "lua/luax.h"
+#include "lua/runtime.h"
+#include "lua/worker.h"
+#include "rows/convert.h"
+
+#define WORKERS "quern.workers"
+#define JOB     "quern.convert.job"
+#define DOC     "quern.doc"
+#define BATCH   "quern.batch"
+
+enum { DEFAULT_MEMORY_MB = 256, DEFAULT_INSTRUCTIONS = 10000000, MAX_THREADS = 64 };
+
+struct workers {
+    struct qn_pool *pool; /* NULL once closed */
+    struct qn_worker_setup setup;
+    char *texts[6]; /* what setup's strings are copied into */
+    unsigned threads_used, overtakes;
+};
+
+struct job {
+    struct qn_pool_job base; /* first: a pool job is a job */
+    struct job **slot;       /* the userdata's pointer to this; NULL once that is gone */
+    struct qn_plan *plan;
+    struct qn_bytes *bytes; /* index: in */
+    struct qn_doc *doc;     /* index: out; rows: in */
+    struct qn_facts facts;
+    struct qn_worker_page page;
+    char *where, *chunk;
+    struct qn_batch *batch; /* rows: out */
+    int rc;
+    struct qn_err err;
+};
+
+/* jobs */
+
+static void free_job(struct job *job)
+{
+    if (!job) return;
+    qn_facts_free(&job->facts);
+    qn_batch_unref(job->batch);
+    qn_doc_unref(job->doc);
+    qn_bytes_unref(job->bytes);
+    qn_plan_unref(job->plan);
+    qn_free(job->where);
+    qn_free(job->chunk);
+    qn_free(job);
+}
+
+static void abandoned(struct qn_pool_job *base)
+{
+    struct job *job = (struct job *)base;
+    if (job->slot) *job->slot = NULL;
+    free_job(job);
+}
+
+static void work_index(struct qn_pool_job *base, void *state)
+{
+    struct job *job = (struct job *)base;
+    (void)state;
+    job->rc = qn_convert_index(job->plan, job->bytes, &job->doc, &job->facts, &job->err);
+}
+
+static void work_rows(struct qn_pool_job *base, void *state)
+{
+    struct job *job = (struct job *)base;
+    job->rc = qn_worker_rows(state, job->doc, &job->page, &job->batch, &job->err);
+}
+
+/* Lets go of a job: frees it if it is home, else the pool will. */
+static void release_job(struct job **slot)
+{
+    struct job *job = *slot;
+    *slot = NULL;
+    if (!job) return;
+    job->slot = NULL;
+    enum qn_op_state state = job->base.op.state;
+    if (state == QN_OP_PENDING)
+        qn_op_cancel(&job->base.op);
+    else if (state != QN_OP_CANCELED)
+        free_job(job);
+}
+
+static int l_job_gc(lua_State *L)
+{
+    release_job(luaL_checkudata(L, 1, JOB));
+    return 0;
+}
+
+static struct workers *check_workers(lua_State *L)
+{
+    struct workers *workers = luaL_checkudata(L, 1, WORKERS);
+    if (!workers->pool) luaL_error(L, "the workers are closed");
+    return workers;
+}
+
+/* Pushes a slot with a new job that is not out yet. May raise. */
+static struct job *push_job(lua_State *L, struct workers *workers, void (*work)(struct qn_pool_job *, void *))
+{
+    struct job **slot = lua_newuserdatauv(L, sizeof *slot, 1);
+    *slot = NULL;
+    luaL_setmetatable(L, JOB);
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, -2, 1); /* the pool lives as long as the slot */
+    struct job *job = qn_calloc(1, sizeof *job);
+    if (!job) luaL_error(L, "not enough memory");
+    job->slot = slot;
+    job->plan = qn_plan_ref(workers->setup.plan);
+    job->base.work = work;
+    job->base.abandoned = abandoned;
+    *slot = job;
+    return job;
+}
+
+/* results as userdata that own a reference */
+
+/* Pushes an empty box of a type, to be filled when nothing can raise any more. */
+static void **push_box(lua_State *L, const char *type)
+{
+    void **box = lua_newuserdatauv(L, sizeof *box, 0);
+    *box = NULL;
+    luaL_setmetatable(L, type);
+    return box;
+}
+
+static int l_doc_gc(lua_State *L)
+{
+    struct qn_doc **box = luaL_checkudata(L, 1, DOC);
+    qn_doc_unref(*box);
+    *box = NULL;
+    return 0;
+}
+
+static int l_batch_gc(lua_State *L)
+{
+    struct qn_batch **box = luaL_checkudata(L, 1, BATCH);
+    qn_batch_unref(*box);
+    *box = NULL;
+    return 0;
+}
+
+struct qn_batch *qn_lua_check_batch(lua_State *L, int index)
+{
+    struct qn_batch **box = luaL_checkudata(L, index, BATCH);
+    luaL_argcheck(L, *box, index, "the batch is gone");
+    return *box;
+}
+
+static void set_integer(lua_State *L, const char *name, size_t value)
+{
+    lua_pushinteger(L, (lua_Integer)value);
+    lua_setfield(L, -2, name);
+}
+
+static int l_batch_counts(lua_State *L)
+{
+    const struct qn_batch *batch = qn_lua_check_batch(L, 1);
+    lua_createtable(L, 0, 6);
+    set_integer(L, "rows", batch->encoded_count);
+    set_integer(L, "records", batch->record_count);
+    set_integer(L, "bytes", qn_bytes_size(batch->bytes));
+    set_integer(L, "no_key", batch->no_key);
+    set_integer(L, "no_owner", batch->no_owner);
+    set_integer(L, "replaced", batch->replaced);
+    return 1;
+}
+
+/* index */
+
+static void push_facts(lua_State *L, struct job *job, void **box)
+{
+    char digest[33];
+    lua_createtable(L, 0, 5); /* [..., box, facts] */
+    lua_pushvalue(L, -2);
+    lua_setfield(L, -2, "doc");
+    lua_pushboolean(L, job->facts.records_present);
+    lua_setfield(L, -2, "present");
+    set_integer(L, "count", job->facts.record_count);
+    snprintf(digest, sizeof digest, "%016llx%016llx", (unsigned long long)job->facts.digest.hi,
+             (unsigned long long)job->facts.digest.lo);
+    lua_pushstring(L, digest);
+    lua_setfield(L, -2, "digest");
+    lua_createtable(L, 0, (int)job->facts.fact_count);
+    for (size_t i = 0; i < job->facts.fact_count; i++) {
+        if (job->facts.facts[i] == QN_NONE) continue;
+        qn_view_push(L, job->doc, job->facts.facts[i]); /* may raise */
+        lua_setfield(L, -2, qn_plan_fact_name(job->plan, i));
+    }
+    lua_setfield(L, -2, "values");
+    *box = job->doc;
+    job->doc = NULL;
+}
+
+static int index_done(lua_State *L, int status, lua_KContext context)
+{
+    (void)status;
+    (void)context;
+    qn_wait_end(L);
+    struct job **slot = luaL_checkudata(L, 3, JOB); /* [workers, bytes, slot] */
+    struct job *job = *slot;
+    if (!job) return luaL_error(L, "the workers were closed");
+    if (job->rc < 0) {
+        bool body = job->rc == QN_ESYNTAX || job->rc == QN_ELIMIT;
+        int count = qn_lua_fail(L, body ? "body" : qn_err_name(job->rc), &job->err);
+        release_job(slot);
+        return count;
+    }
+    void **box = push_box(L, DOC);
+    push_facts(L, job, box);
+    release_job(slot);
+    return 1;
+}
+
+static int l_workers_index(lua_State *L)
+{
+    struct workers *workers = check_workers(L);
+    struct qn_bytes *bytes = qn_lua_check_bytes(L, 2);
+    qn_wait_check(L);
+    lua_settop(L, 2);
+    struct job *job = push_job(L, workers, work_index);
+    job->bytes = qn_bytes_ref(bytes);
+    qn_pool_submit(workers->pool, &job->base);
+    return qn_wait(L, &job->base.op, index_done, 0);
+}
+
+/* rows */
+
+static int rows_done(lua_State *L, int status, lua_KContext context)
+{
+    (void)status;
+    (void)context;
+    qn_wait_end(L);
+    struct job **slot = luaL_checkudata(L, 4, JOB); /* [workers, doc, where, slot] */
+    struct job *job = *slot;
+    if (!job) return luaL_error(L, "the workers were closed");
+    if (job->rc < 0) {
+        int count = qn_lua_fail(L, "transform", &job->err);
+        release_job(slot);
+        return count;
+    }
+    void **box = push_box(L, BATCH);
+    *box = job->batch;
+    job->batch = NULL;
+    release_job(slot);
+    return 1;
+}
+
+/* A copy of a text field of the table at index; NULL if it is nil. May raise. */
+static char *copy_field(lua_State *L, int index, const char *name, char **out)
+{
+    if (lua_getfield(L, index, name) != LUA_TNIL) {
+        *out = qn_strdup(luaL_checkstring(L, -1));
+        if (!*out) luaL_error(L, "not enough memory");
+    }
+    lua_pop(L, 1);
+    return *out;
+}
+
+static int64_t integer_field(lua_State *L, int index, const char *name, int64_t fallback)
+{
+    lua_getfield(L, index, name);
+    int64_t value = luaL_optinteger(L, -1, fallback);
+    lua_pop(L, 1);
+    return value;
+}
+
+static int l_workers_rows(lua_State *L)
+{
+    struct workers *workers = check_workers(L);
+    struct qn_doc **doc = luaL_checkudata(L, 2, DOC);
+    luaL_argcheck(L, *doc, 2, "the document is gone");
+    luaL_checktype(L, 3, LUA_TTABLE);
+    qn_wait_check(L);
+    lua_settop(L, 3);
+    struct job *job = push_job(L, workers, work_rows);
+    job->doc = qn_doc_ref(*doc);
+    job->page.where = copy_field(L, 3, "where", &job->where);
+    job->page.chunk = copy_field(L, 3, "chunk", &job->chunk);
+    job->page.leaf = integer_field(L, 3, "leaf", 0);
+    job->page.page = integer_field(L, 3, "page", 1);
+    qn_pool_submit(workers->pool, &job->base);
+    return qn_wait(L, &job->base.op, rows_done, 0);
+}
+
+/* workers */
+
+static void close_workers(struct workers *workers)
+{
+    if (workers->pool) {
+        qn_pool_facts(workers->pool, &workers->threads_used, &workers->overtakes);
+        qn_pool_free(workers->pool);
+        workers->pool = NULL;
+    }
+    for (size_t i = 0; i < sizeof workers->texts / sizeof *workers->texts; i++) {
+        qn_free(workers->texts[i]);
+        workers->texts[i] = NULL;
+    }
+    qn_plan_unref(workers->setup.plan);
+    workers->setup.plan = NULL;
+}
+
+static int l_workers_close(lua_State *L)
+{
+    close_workers(luaL_checkudata(L, 1, WORKERS));
+    return 0;
+}
+
+static int l_workers_facts(lua_State *L)
+{
+    struct workers *workers = luaL_checkudata(L, 1, WORKERS);
+    if (workers->pool) qn_pool_facts(workers->pool, &workers->threads_used, &workers->overtakes);
+    lua_pushinteger(L, workers->threads_used);
+    lua_pushinteger(L, workers->overtakes);
+    return 2;
+}
+
+static unsigned default_threads(void)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return cores > 2 ? (unsigned)(cores < MAX_THREADS ? cores - 1 : MAX_THREADS) : 1;
+}
+
+/* [options at 1, ..., workers on top]: copies the script, so that every worker loads the same bytes. May raise. */
+static void read_script(lua_State *L, struct workers *workers)
+{
+    struct qn_worker_setup *setup = &workers->setup;
+    if (lua_getfield(L, 1, "script") == LUA_TNIL) {
+        lua_pop(L, 1);
+        return;
+    }
+    int script = lua_gettop(L);
+    size_t size;
+    luaL_checktype(L, script, LUA_TTABLE);
+    setup->script_path = copy_field(L, script, "path", &workers->texts[0]);
+    setup->script_dir = copy_field(L, script, "dir", &workers->texts[1]);
+    lua_getfield(L, script, "source");
+    const char *source = luaL_checklstring(L, -1, &size);
+    workers->texts[2] = qn_strndup(source, size);
+    if (!workers->texts[2]) luaL_error(L, "not enough memory");
+    setup->script_source = workers->texts[2];
+    setup->script_size = size;
+    setup->script_name = copy_field(L, script, "name", &workers->texts[3]);
+    if (!setup->script_name || !setup->script_path || !setup->script_dir) {
+        luaL_error(L, "a script needs name, path and dir");
+    }
+    lua_settop(L, script - 1);
+}
+
+static int l_workers(lua_State *L)
+{
+    struct qn_err err = {0};
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    struct workers *workers = lua_newuserdatauv(L, sizeof *workers, 0); /* [options, workers] */
+    memset(workers, 0, sizeof *workers);
+    luaL_setmetatable(L, WORKERS);
+    struct qn_worker_setup *setup = &workers->setup;
+    lua_getfield(L, 1, "plan");
+    setup->plan = qn_plan_ref(qn_lua_check_plan(L, -1));
+    lua_pop(L, 1);
+    read_script(L, workers);
+    setup->context = copy_field(L, 1, "context", &workers->texts[4]);
+    if (!setup->context) setup->context = "{}";
+    setup->lib_dir = qn_runtime_of(L)->lib_dir;
+    setup->memory_bytes = (size_t)integer_field(L, 1, "memory", (int64_t)DEFAULT_MEMORY_MB << 20);
+    setup->instructions = (uint64_t)integer_field(L, 1, "instructions", DEFAULT_INSTRUCTIONS);
+    int64_t threads = integer_field(L, 1, "threads", default_threads());
+    luaL_argcheck(L, threads >= 1 && threads <= MAX_THREADS, 1, "threads must be 1 to 64");
+    if (qn_plan_has_transform(setup->plan) && !setup->script_name)
+        luaL_error(L, "a plan with a transform needs its script");
+    struct qn_pool_options options = {
+        .threads = (unsigned)threads, .open = qn_worker_open, .close = qn_worker_close, .context = setup};
+    if (qn_pool_new(qn_runtime_of(L)->loop, &options, &workers->pool, &err) < 0) {
+        workers->pool = NULL;
+        return qn_lua_fail(L, "script", &err);
+    }
+    return 1;
+}
+
+/* module */
+
+static int l_plan(lua_State *L)
+{
+    return qn_lua_new_plan(L);
+}
+
+static const luaL_Reg job_meta[] = {{"__gc", l_job_gc}, {NULL, NULL}};
+static const luaL_Reg doc_meta[] = {{"__gc", l_doc_gc}, {NULL, NULL}};
+static const luaL_Reg batch_meta[] = {{"__gc", l_batch_gc}, {NULL, NULL}};
+static const luaL_Reg batch_methods[] = {{"counts", l_batch_counts}, {NULL, NULL}};
+static const luaL_Reg workers_meta[] = {{"__gc", l_workers_close}, {"__close", l_workers_close}, {NULL, NULL}};
+static const luaL_Reg workers_methods[] = {
+    {"index", l_workers_index},
+    {"rows", l_workers_rows},
+    {"facts", l_workers_facts},
+    {"close", l_workers_close},
+    {NULL, NULL},
+};
+static const luaL_Reg functions[] = {{"plan", l_plan}, {"workers", l_workers}, {NULL, NULL}};
+
+static void new_type(lua_State *L, const char *name, const luaL_Reg *meta, const luaL_Reg *methods)
+{
+    luaL_newmetatable(L, name);
+    luaL_setfuncs(L, meta, 0);
+    if (methods) {
+        lua_newtable(L);
+        luaL_setfuncs(L, methods, 0);
+        lua_setfield(L, -2, "__index");
+    }
+    lua_pop(L, 1);
+}
+
+int luaopen_quern_core_convert(lua_State *L)
+{
+    new_type(L, JOB, job_meta, NULL);
+    new_type(L, DOC, doc_meta, NULL);
+    new_type(L, BATCH, batch_meta, batch_methods);
+    new_type(L, WORKERS, workers_meta, workers_methods);
+    qn_lua_open_plan(L);
+    luaL_newlib(L, functions);
+    return 1;
+}

@@ -1,0 +1,337 @@
+#include "lua/worker.h"
+
+#include <string.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "lua/bind_view.h"
+#include "lua/budget.h"
+#include "lua/state.h"
+#include "lua/values.h"
+
+struct qn_worker {
+    const struct qn_worker_setup *setup;
+    lua_State *L;            /* NULL without a script */
+    struct qn_arena arena;   /* texts of one row on its way back */
+    struct qn_value *values; /* one a column: the row on its way back */
+};
+
+/* Keys of the registry: the addresses count. */
+static const char apply_key, columns_key, where_key;
+
+/* What one record's call needs, on the C stack of apply. */
+struct call {
+    struct qn_worker *worker;
+    const struct qn_record *record;
+    const struct qn_value *row;
+    struct qn_emit *emit;
+    struct qn_err *err;
+    int rc;
+};
+
+/* opening */
+
+/* [columns]: names by number, numbers by name */
+static void push_columns(lua_State *L, const struct qn_plan *plan)
+{
+    size_t count = qn_plan_column_count(plan);
+    lua_createtable(L, (int)count, (int)count);
+    for (size_t i = 0; i < count; i++) {
+        lua_pushstring(L, qn_plan_column_name(plan, i));
+        lua_pushvalue(L, -1);
+        lua_rawseti(L, -3, (lua_Integer)i + 1);
+        lua_pushinteger(L, (lua_Integer)i);
+        lua_rawset(L, -3);
+    }
+}
+
+static void push_script(lua_State *L, const struct qn_worker_setup *setup)
+{
+    lua_createtable(L, 0, 4);
+    lua_pushstring(L, setup->script_name);
+    lua_setfield(L, -2, "name");
+    lua_pushstring(L, setup->script_path);
+    lua_setfield(L, -2, "path");
+    lua_pushlstring(L, setup->script_source, setup->script_size);
+    lua_setfield(L, -2, "source");
+    lua_pushstring(L, setup->script_dir);
+    lua_setfield(L, -2, "dir");
+}
+
+static int open_script(lua_State *L)
+{
+    struct qn_worker *worker = lua_touserdata(L, 1);
+    qn_lua_values_open(L);
+    push_columns(L, worker->setup->plan);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &columns_key);
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "quern.worker");
+    lua_call(L, 1, 1); /* [worker module] */
+    lua_getfield(L, -1, "open");
+    push_script(L, worker->setup);
+    lua_pushstring(L, worker->setup->context);
+    lua_call(L, 2, 1); /* [worker module, apply] */
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &apply_key);
+    return 0;
+}
+
+static int open_state(struct qn_worker *worker, struct qn_err *err)
+{
+    const struct qn_worker_setup *setup = worker->setup;
+    struct qn_state_options options = {.worker = true, .lib_dir = setup->lib_dir, .memory_limit = setup->memory_bytes};
+    lua_State *L = worker->L = qn_state_new(&options, err);
+    if (!L) return QN_ENOMEM;
+    lua_pushcfunction(L, open_script); /* room for two values is there always */
+    lua_pushlightuserdata(L, worker);
+    if (lua_pcall(L, 1, 0, 0) == LUA_OK) return 0;
+    const char *text = lua_tostring(L, -1);
+    return qn_fail(err, QN_ESCRIPT, "a worker cannot load %s: %s", setup->script_path, text ? text : "error");
+}
+
+void *qn_worker_open(void *context, unsigned thread, struct qn_err *err)
+{
+    (void)thread;
+    struct qn_worker *worker = qn_calloc(1, sizeof *worker);
+    if (!worker) {
+        qn_fail(err, QN_ENOMEM, "out of memory for a worker");
+        return NULL;
+    }
+    worker->setup = context;
+    qn_arena_init(&worker->arena);
+    worker->values = qn_calloc(qn_plan_column_count(worker->setup->plan) + 1, sizeof *worker->values);
+    int rc = worker->values ? 0 : qn_fail(err, QN_ENOMEM, "out of memory for a worker");
+    if (rc == 0 && worker->setup->script_name) rc = open_state(worker, err);
+    if (rc == 0) return worker;
+    qn_worker_close(worker);
+    return NULL;
+}
+
+void qn_worker_close(void *state)
+{
+    struct qn_worker *worker = state;
+    if (worker->L) qn_state_free(worker->L);
+    qn_arena_free(&worker->arena);
+    qn_free(worker->values);
+    qn_free(worker);
+}
+
+/* a transform's answer */
+
+static int refuse(struct call *call, const char *column, const char *problem)
+{
+    return qn_fail(call->err, QN_ESCRIPT, "transform of %s: column '%s': %s", call->worker->setup->script_path, column,
+                   problem);
+}
+
+/* Names the first in the alphabet, so that the message does not depend on the order of a table. */
+static int refuse_key(struct call *call, const char *key)
+{
+    const struct qn_plan *plan = call->worker->setup->plan;
+    char names[400];
+    size_t used = 0;
+    names[0] = '\0';
+    for (size_t i = 0; i < qn_plan_column_count(plan) && used < sizeof names; i++) {
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i > 0 ? ", " : "",
+                                 qn_plan_column_name(plan, i));
+    }
+    return qn_fail(call->err, QN_ESCRIPT, "transform of %s: its row has '%.80s', which is not among the columns: %s%s",
+                   call->worker->setup->script_path, key, names, used < sizeof names ? "" : "...");
+}
+
+/* [..., columns at `columns`, row at `row`]: fills worker->values and emits. */
+static int emit_table(lua_State *L, struct call *call, int columns, int row)
+{
+    struct qn_worker *worker = call->worker;
+    size_t count = qn_plan_column_count(worker->setup->plan);
+    const char *unknown = NULL;
+    qn_arena_reset(&worker->arena);
+    for (size_t i = 0; i < count; i++) worker->values[i].kind = QN_VALUE_MISSING;
+    lua_pushnil(L);
+    while (lua_next(L, row)) { /* [key, value] */
+        const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
+        if (!key) {
+            return qn_fail(call->err, QN_ESCRIPT, "transform of %s: a row's keys are column names, not a %s",
+                           worker->setup->script_path, luaL_typename(L, -2));
+        }
+        lua_pushvalue(L, -2);
+        lua_rawget(L, columns); /* [key, value, number] */
+        if (!lua_isinteger(L, -1)) {
+            if (!unknown || strcmp(key, unknown) < 0) unknown = key; /* the row keeps it alive */
+        } else {
+            size_t number = (size_t)lua_tointeger(L, -1);
+            if (!qn_lua_to_value(L, -2, &worker->arena, &worker->values[number])) {
+                const char *problem = lua_tostring(L, -1);
+                return refuse(call, key, problem ? problem : "cannot be written");
+            }
+        }
+        lua_pop(L, 2); /* [key] */
+    }
+    return unknown ? refuse_key(call, unknown) : qn_emit_row(call->emit, worker->values, call->err);
+}
+
+/* [..., list at `list`]: rows and nothing else. */
+static int emit_list(lua_State *L, struct call *call, int columns, int list)
+{
+    const char *script = call->worker->setup->script_path;
+    size_t count = lua_rawlen(L, list), seen = 0;
+    for (lua_pushnil(L); lua_next(L, list); lua_pop(L, 1)) seen++;
+    if (seen != count) {
+        return qn_fail(
+            call->err, QN_ESCRIPT,
+            "transform of %s: its answer is neither a row nor a list of rows: it has both places and names, or gaps",
+            script);
+    }
+    int rc = 0;
+    for (size_t i = 1; i <= count && rc == 0; i++) {
+        if (lua_rawgeti(L, list, (lua_Integer)i) != LUA_TTABLE) {
+            return qn_fail(call->err, QN_ESCRIPT, "transform of %s: row %zu of its list is a %s, not a table", script,
+                           i, luaL_typename(L, -1));
+        }
+        rc = emit_table(L, call, columns, lua_gettop(L));
+        lua_settop(L, list);
+    }
+    return rc;
+}
+
+static int take_answer(lua_State *L, struct call *call, int columns)
+{
+    int answer = lua_gettop(L);
+    if (lua_isnil(L, answer)) return 0;
+    if (!lua_istable(L, answer)) {
+        return qn_fail(call->err, QN_ESCRIPT, "transform of %s: it must return a row, a list of rows or nil, not a %s",
+                       call->worker->setup->script_path, luaL_typename(L, answer));
+    }
+    bool list = lua_rawgeti(L, answer, 1) != LUA_TNIL;
+    lua_pop(L, 1);
+    return list ? emit_list(L, call, columns, answer) : emit_table(L, call, columns, answer);
+}
+
+/* one record */
+
+static void push_row(lua_State *L, const struct call *call, int columns)
+{
+    size_t count = qn_plan_column_count(call->worker->setup->plan);
+    lua_createtable(L, 0, (int)count);
+    for (size_t i = 0; i < count; i++) {
+        if (call->row[i].kind == QN_VALUE_MISSING) continue;
+        lua_rawgeti(L, columns, (lua_Integer)i + 1);
+        qn_lua_push_value(L, &call->row[i]);
+        lua_rawset(L, -3);
+    }
+}
+
+static int apply_protected(lua_State *L)
+{
+    struct call *call = lua_touserdata(L, 1);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &columns_key); /* [call, columns] */
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &apply_key);   /* [call, columns, apply] */
+    qn_view_push(L, (struct qn_doc *)call->record->doc, call->record->node);
+    push_row(L, call, 2);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &where_key); /* [call, columns, apply, view, row, where] */
+    lua_pushinteger(L, (lua_Integer)call->record->number + 1);
+    lua_setfield(L, -2, "record");
+    lua_call(L, 3, 1); /* [call, columns, answer] */
+    call->rc = take_answer(L, call, 2);
+    return 0;
+}
+
+/* [error] -> [text]: "x.lua:14: ..." where the script's own line that was running stands first. */
+static int explain(lua_State *L)
+{
+    const struct qn_worker_setup *setup = lua_touserdata(L, lua_upvalueindex(1));
+    lua_Debug at;
+    bool found = false;
+    for (int level = 1; !found && lua_getstack(L, level, &at); level++) {
+        lua_getinfo(L, "Sl", &at);
+        found = at.currentline > 0 && strcmp(at.source, setup->script_name) == 0;
+    }
+    const char *text = luaL_tolstring(L, 1, NULL); /* [error, text] */
+    if (!found) return 1;
+    const char *place = lua_pushfstring(L, "%s:%d: ", at.short_src, at.currentline);
+    if (strncmp(text, place, strlen(place)) == 0) text += strlen(place);
+    lua_pushfstring(L, "at %s%s", place, text);
+    return 1;
+}
+
+static int script_error(struct qn_worker *worker, int status, struct qn_err *err)
+{
+    lua_State *L = worker->L;
+    const struct qn_worker_setup *setup = worker->setup;
+    if (status == LUA_ERRMEM) {
+        lua_gc(L, LUA_GCCOLLECT, 0);
+        return qn_fail(err, QN_ESCRIPT,
+                       "transform failed: the function transform of %s passed the memory limit of %zu MB",
+                       setup->script_path, setup->memory_bytes >> 20);
+    }
+    const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "an error without a text";
+    bool placed = strncmp(text, "at ", 3) == 0;
+    return qn_fail(err, QN_ESCRIPT, "transform failed%s%s", placed ? " " : ": ", text);
+}
+
+static int apply(void *self, const struct qn_record *record, const struct qn_value *row, struct qn_emit *emit,
+                 struct qn_err *err)
+{
+    struct qn_worker *worker = self;
+    lua_State *L = worker->L;
+    struct call call = {worker, record, row, emit, err, 0};
+    /* [explain]: left there by begin_page */
+    qn_view_scope_begin(L);
+    qn_budget_begin(L, worker->setup->instructions);
+    lua_pushcfunction(L, apply_protected);
+    lua_pushlightuserdata(L, &call);
+    int status = lua_pcall(L, 1, 0, 1);
+    qn_budget_end(L);
+    qn_view_scope_end(L);
+    if (status == LUA_OK) return call.rc;
+    int rc = script_error(worker, status, err);
+    lua_settop(L, 1);
+    return rc;
+}
+
+/* one page */
+
+static int begin_page(lua_State *L)
+{
+    const struct qn_worker *worker = lua_touserdata(L, 1);
+    const struct qn_worker_page *page = lua_touserdata(L, 2);
+    const char *chunk = page->chunk ? page->chunk : "{}";
+    lua_createtable(L, 0, 6);
+    lua_pushstring(L, chunk);
+    lua_setfield(L, -2, "chunk");
+    lua_pushinteger(L, page->leaf);
+    lua_setfield(L, -2, "leaf");
+    lua_pushinteger(L, page->page);
+    lua_setfield(L, -2, "page");
+    /* by what the chunk is, not by its number, which depends on the order in which chunks were split */
+    lua_pushinteger(L, (lua_Integer)qn_hash_bytes(chunk, strlen(chunk)).lo);
+    lua_setfield(L, -2, "seed");
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &where_key);
+    lua_pushlightuserdata(L, (void *)worker->setup);
+    lua_pushcclosure(L, explain, 1);
+    return 1;
+}
+
+int qn_worker_rows(struct qn_worker *worker, struct qn_doc *doc, const struct qn_worker_page *page,
+                   struct qn_batch **out, struct qn_err *err)
+{
+    lua_State *L = worker->L;
+    struct qn_transform transform = {worker, apply};
+    struct qn_rows_context context = {.transform = L ? &transform : NULL, .where = page->where};
+    if (L) {
+        lua_settop(L, 0);
+        lua_pushcfunction(L, begin_page);
+        lua_pushlightuserdata(L, worker);
+        lua_pushlightuserdata(L, (void *)page);
+        if (lua_pcall(L, 2, 1, 0) != LUA_OK) { /* [explain] or [error] */
+            lua_settop(L, 0);
+            return qn_fail(err, QN_ENOMEM, "%s: out of memory in the script's Lua state",
+                           page->where ? page->where : "a page");
+        }
+    }
+    int rc = qn_convert_rows(worker->setup->plan, doc, &context, out, err);
+    if (L) lua_settop(L, 0);
+    return rc;
+}

@@ -1,0 +1,83 @@
+--- What runs in the Lua state of a worker thread: the script is loaded again, and its transform is applied to record
+--- after record. A transform sees the same whatever the worker and the order: frozen parameters, the run's `now`, and
+--- random numbers that are seeded by chunk, page and record.
+local json = require "quern.core.json"
+local view = require "quern.core.view"
+local sandbox = require "quern.core.sandbox"
+
+local M = {}
+
+---@class quern.TransformContext
+---@field params table<string, any>  bound parameters: instants as ISO 8601 text; no secrets. Read only
+---@field shared any  what `prepare` returned. Read only
+---@field chunk table  id, and by time: from, to (ISO 8601 text), interval. Read only
+---@field page integer  number of the page in its leaf, from 1
+---@field record integer  number of the record in its page, from 1
+
+-- A table that can be read like the one given and not be changed, so that no record sees what another left there.
+local function frozen(value)
+  if type(value) ~= "table" then return value end
+  local inner = {}
+  for key, item in pairs(value) do inner[key] = frozen(item) end
+  return setmetatable({}, {
+    __index = inner,
+    __newindex = function() error("ctx cannot be changed; a transform keeps nothing from record to record", 2) end,
+    __pairs = function() return next, inner, nil end,
+    __len = function() return #inner end,
+    __name = "quern.frozen",
+  })
+end
+
+-- Time stands still: os.time() and os.date() tell the run's `now`, os.clock() tells 0.
+local function freeze_time(now_ms)
+  local now = now_ms // 1000
+  local time, date = os.time, os.date
+  os.time = function(fields)
+    if fields == nil then return now end
+    return time(fields)
+  end
+  os.date = function(format, seconds)
+    return date(format or "!%Y-%m-%dT%H:%M:%SZ", seconds or now)
+  end
+  os.clock = function() return 0.0 end
+end
+
+local function load_transform(script)
+  local fn, err = sandbox.load(script.source, script.name, script.dir)
+  if not fn then error(err, 0) end
+  local query = fn()
+  local transform = type(query) == "table" and query.transform
+  if type(transform) ~= "function" then
+    error(("%s does not return a query with a transform when it is loaded again; loading must always give the same")
+      :format(script.path), 0)
+  end
+  return transform
+end
+
+--- Loads a script for a worker. Raises what is wrong with it.
+---@param script { name: string, path: string, source: string, dir: string }
+---@param context_json string  { params, shared, now_ms }
+---@return fun(record: any, row: table, where: table): any apply  gives the transform's answer: nil, a row or a list of rows
+function M.open(script, context_json)
+  local context = assert(json.decode(context_json))
+  freeze_time(math.tointeger(context.now_ms) or 0)
+  local seed_random = math.randomseed
+  seed_random(0)
+  local transform = load_transform(script)
+  local params, shared = frozen(context.params), frozen(context.shared)
+  local chunk_text, chunk
+
+  return function(record, row, where)
+    if where.chunk ~= chunk_text then
+      chunk_text, chunk = where.chunk, frozen(assert(json.decode(where.chunk)))
+    end
+    seed_random(where.seed, where.page << 32 | where.record)
+    local result = transform(record, row, {
+      params = params, shared = shared, chunk = chunk, page = where.page, record = where.record,
+    })
+    if view.is_view(result) then return view.table(result) end
+    return result
+  end
+end
+
+return M
