@@ -7,6 +7,7 @@
  * keep, discard and free may be called. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,11 +21,16 @@ struct qn_sink_class {
     int (*leaf_begin)(struct qn_sink *sink, uint64_t leaf, struct qn_err *err);
     int (*rows)(struct qn_sink *sink, const char *data, size_t size, uint64_t row_count, struct qn_err *err);
     int (*leaf_end)(struct qn_sink *sink, struct qn_err *err);
-    int (*commit)(struct qn_sink *sink, struct qn_err *err);  /* what leaf_end closed is now durable */
+    /* What leaf_end closed is out of our hands: handed to the operating system, and durable where the sink can resume. */
+    int (*commit)(struct qn_sink *sink, struct qn_err *err);
     int (*publish)(struct qn_sink *sink, struct qn_err *err); /* the run is whole: under its name */
     void (*keep)(struct qn_sink *sink);                       /* incomplete: the partial file stays */
     void (*discard)(struct qn_sink *sink);                    /* nothing stays */
     const char *(*partial_path)(const struct qn_sink *sink);  /* "" when there is none */
     void (*free)(struct qn_sink *sink);                       /* without publish or keep: discards */
 };
-struct qn_sink { const struct qn_sink_class *class; uint64_t rows_written, bytes_written; };
+struct qn_sink {
+    const struct qn_sink_class *class;
+    uint64_t rows_written, bytes_written; /* taken from the callers; they may still sit in a buffer */
+    bool single_rows;                     /* rows() wants one row a call */
+};

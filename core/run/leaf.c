@@ -1,0 +1,306 @@
+#include "run/leaf.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+#define FRAME_CAP ((size_t)256 << 10) /* of rows in one frame; a single larger row is a frame of its own */
+#define EARLY_SHARE 4                 /* early pages take at most this part of a leaf's memory */
+
+struct frame {
+    uint32_t size, rows;
+};
+
+struct qn_early {
+    struct qn_early *next;
+    uint32_t page;
+    struct qn_batch *batch; /* NULL: parked */
+    size_t memory;
+    struct qn_spool parked; /* its rows, then its bytes */
+    size_t row_count;
+};
+
+/* What accept reads: a batch, or a parked one loaded again. */
+struct page_rows {
+    uint32_t page;
+    const struct qn_row *rows;
+    size_t count;
+    const char *bytes;
+};
+
+struct qn_leaf *qn_leaf_new(const struct qn_leaf_rules *rules, uint32_t id, int64_t from_ms, int64_t to_ms)
+{
+    struct qn_leaf *leaf = qn_calloc(1, sizeof *leaf);
+    if (!leaf) return NULL;
+    leaf->rules = rules;
+    leaf->id = id;
+    leaf->from_ms = from_ms;
+    leaf->to_ms = to_ms;
+    qn_spool_init(&leaf->rows, rules->pool, rules->memory);
+    qn_spool_init(&leaf->keys, rules->pool, QN_SPOOL_BLOCK);
+    qn_keyset_init(&leaf->seen, rules->pool);
+    return leaf;
+}
+
+static void free_early(struct qn_early *early)
+{
+    qn_batch_unref(early->batch);
+    if (early->parked.pool) qn_spool_clear(&early->parked);
+    qn_free(early);
+}
+
+void qn_leaf_free(struct qn_leaf *leaf)
+{
+    if (!leaf) return;
+    while (leaf->early) {
+        struct qn_early *early = leaf->early;
+        leaf->early = early->next;
+        free_early(early);
+    }
+    qn_spool_clear(&leaf->rows);
+    qn_spool_clear(&leaf->keys);
+    qn_keyset_free(&leaf->seen);
+    qn_disowned_free(leaf->disowned);
+    qn_free(leaf->disorder);
+    qn_free(leaf);
+}
+
+static int disown(struct qn_leaf *leaf, const struct qn_row *row, struct qn_err *err)
+{
+    leaf->facts.disowned++;
+    if (!leaf->rules->key) return 0; /* without a key nobody can tell whether its owner has it */
+    if (!leaf->disowned) leaf->disowned = qn_disowned_new(leaf->rules->pool);
+    if (!leaf->disowned) return qn_fail(err, QN_ENOMEM, "out of memory for the disowned records of a leaf");
+    return qn_disowned_add(leaf->disowned, (struct qn_disowned_entry){row->owner_ms, row->key}, err);
+}
+
+static int note_disorder(struct qn_leaf *leaf, uint32_t page, const struct qn_row *row, struct qn_err *err)
+{
+    char now[QN_TIME_TEXT_SIZE], last[QN_TIME_TEXT_SIZE];
+    struct qn_err text;
+    qn_time_format(row->owner_ms, 3, now);
+    qn_time_format(leaf->owner_ms, 3, last);
+    qn_fail(&text, QN_EINVAL, "the declared order is broken: owner %s comes after %s (page %u, record %u)", now, last, page,
+            row->record + 1);
+    leaf->disorder = qn_strdup(text.text);
+    return leaf->disorder ? 0 : qn_fail(err, QN_ENOMEM, "out of memory");
+}
+
+static int check_order(struct qn_leaf *leaf, uint32_t page, const struct qn_row *row, struct qn_err *err)
+{
+    if (!leaf->rules->order || leaf->disorder) return 0;
+    if (leaf->has_owner && row->owner_ms < leaf->owner_ms) return note_disorder(leaf, page, row, err);
+    leaf->has_owner = true;
+    leaf->owner_ms = row->owner_ms;
+    return 0;
+}
+
+/* Does the record of this (first) row stay? A record without a key stays wherever it was seen, because nothing could
+ * tell its loss; one whose time is outside the run's range goes, key or not. */
+static int judge(struct qn_leaf *leaf, uint32_t page, const struct qn_row *row, bool *keep, struct qn_err *err)
+{
+    const struct qn_leaf_rules *rules = leaf->rules;
+    bool has_key = row->flags & QN_ROW_HAS_KEY, has_owner = row->flags & QN_ROW_HAS_OWNER;
+    *keep = false;
+    leaf->facts.records++;
+    if (rules->owner && has_owner) {
+        if (row->owner_ms < rules->from_ms || row->owner_ms >= rules->to_ms) {
+            leaf->facts.outside++;
+            return 0;
+        }
+        bool elsewhere = row->owner_ms < leaf->from_ms || row->owner_ms >= leaf->to_ms;
+        if (elsewhere && (has_key || !rules->key)) return disown(leaf, row, err);
+    }
+    if (rules->key && has_key) {
+        int rc = qn_keyset_add(&leaf->seen, row->key, keep, err);
+        if (rc < 0) return rc;
+        if (!*keep) {
+            leaf->facts.duplicates++;
+            return 0;
+        }
+    }
+    *keep = true;
+    if (rules->key && !has_key) leaf->facts.no_key++;
+    if (!has_owner) {
+        if (rules->owner || rules->order) leaf->facts.no_owner++;
+        return 0;
+    }
+    return check_order(leaf, page, row, err);
+}
+
+/* Rows that stand side by side and all stay: one copy. */
+struct stretch {
+    uint64_t offset;
+    struct frame frame;
+};
+
+static int flush(struct qn_leaf *leaf, const struct page_rows *page, struct stretch *stretch, struct qn_err *err)
+{
+    if (stretch->frame.rows == 0) return 0;
+    int rc = qn_spool_add(&leaf->rows, &stretch->frame, sizeof stretch->frame, err);
+    if (rc == 0) rc = qn_spool_add(&leaf->rows, page->bytes + stretch->offset, stretch->frame.size, err);
+    leaf->facts.rows += stretch->frame.rows;
+    stretch->frame = (struct frame){0, 0};
+    return rc;
+}
+
+static int put(struct qn_leaf *leaf, const struct page_rows *page, struct stretch *stretch, const struct qn_row *row,
+               struct qn_err *err)
+{
+    bool joins = stretch->frame.rows > 0 && !leaf->rules->single_rows &&
+                 row->offset == stretch->offset + stretch->frame.size && stretch->frame.size < FRAME_CAP &&
+                 row->size <= FRAME_CAP;
+    if (!joins) {
+        int rc = flush(leaf, page, stretch, err);
+        if (rc < 0) return rc;
+        stretch->offset = row->offset;
+    }
+    stretch->frame.size += row->size;
+    stretch->frame.rows++;
+    return 0;
+}
+
+static int accept(struct qn_leaf *leaf, const struct page_rows *page, struct qn_err *err)
+{
+    struct stretch stretch = {0, {0, 0}};
+    bool keep = false;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < page->count; i++) {
+        const struct qn_row *row = &page->rows[i];
+        if (row->flags & QN_ROW_FIRST) rc = judge(leaf, page->page, row, &keep, err);
+        if (rc == 0 && keep && row->size > 0) rc = put(leaf, page, &stretch, row, err);
+    }
+    if (rc == 0) rc = flush(leaf, page, &stretch, err);
+    leaf->pages++;
+    return rc;
+}
+
+static int accept_batch(struct qn_leaf *leaf, uint32_t number, const struct qn_batch *batch, struct qn_err *err)
+{
+    struct page_rows page = {number, batch->rows, batch->row_count, batch->bytes ? qn_bytes_data(batch->bytes) : NULL};
+    return accept(leaf, &page, err);
+}
+
+static int accept_parked(struct qn_leaf *leaf, struct qn_early *early, struct qn_err *err)
+{
+    size_t size = (size_t)early->parked.size, rows_size = early->row_count * sizeof(struct qn_row);
+    char *memory = qn_malloc(size > 0 ? size : 1);
+    if (!memory) return qn_fail(err, QN_ENOMEM, "out of memory for a page of %zu bytes", size);
+    int rc = qn_spool_read(&early->parked, 0, memory, size, err);
+    if (rc == 0) {
+        struct page_rows page = {early->page, (const struct qn_row *)(void *)memory, early->row_count, memory + rows_size};
+        rc = accept(leaf, &page, err);
+    }
+    qn_free(memory);
+    return rc;
+}
+
+static int accept_waiting(struct qn_leaf *leaf, struct qn_err *err)
+{
+    int rc = 0;
+    while (rc == 0 && leaf->early && leaf->early->page == leaf->pages + 1) {
+        struct qn_early *early = leaf->early;
+        leaf->early = early->next;
+        leaf->early_memory -= early->memory;
+        rc = early->batch ? accept_batch(leaf, early->page, early->batch, err) : accept_parked(leaf, early, err);
+        free_early(early);
+    }
+    return rc;
+}
+
+static int park(struct qn_leaf *leaf, struct qn_early *early, const struct qn_batch *batch, struct qn_err *err)
+{
+    qn_spool_init(&early->parked, leaf->rules->pool, 0);
+    early->row_count = batch->row_count;
+    int rc = qn_spool_add(&early->parked, batch->rows, batch->row_count * sizeof *batch->rows, err);
+    if (rc == 0 && batch->bytes) {
+        rc = qn_spool_add(&early->parked, qn_bytes_data(batch->bytes), qn_bytes_size(batch->bytes), err);
+    }
+    return rc == 0 ? qn_spool_seal(&early->parked, err) : rc;
+}
+
+static int repeated(const struct qn_leaf *leaf, uint32_t page, struct qn_err *err)
+{
+    return qn_fail(err, QN_EEXIST, "page %u of leaf %u came twice", page, leaf->id);
+}
+
+static int wait_for_turn(struct qn_leaf *leaf, uint32_t page, struct qn_batch *batch, struct qn_err *err)
+{
+    struct qn_early **place = &leaf->early;
+    while (*place && (*place)->page < page) place = &(*place)->next;
+    if (*place && (*place)->page == page) return repeated(leaf, page, err);
+    struct qn_early *early = qn_calloc(1, sizeof *early);
+    if (!early) return qn_fail(err, QN_ENOMEM, "out of memory for an early page");
+    early->page = page;
+    size_t memory = qn_batch_memory(batch);
+    if (leaf->early_memory + memory > leaf->rules->memory / EARLY_SHARE) {
+        int rc = park(leaf, early, batch, err);
+        if (rc < 0) {
+            free_early(early);
+            return rc;
+        }
+    } else {
+        early->batch = qn_batch_ref(batch);
+        early->memory = memory;
+        leaf->early_memory += memory;
+    }
+    early->next = *place;
+    *place = early;
+    return 0;
+}
+
+int qn_leaf_add(struct qn_leaf *leaf, uint32_t page, struct qn_batch *batch, struct qn_err *err)
+{
+    if (page <= leaf->pages) return repeated(leaf, page, err);
+    if (page > leaf->pages + 1) return wait_for_turn(leaf, page, batch, err);
+    int rc = accept_batch(leaf, page, batch, err);
+    return rc == 0 ? accept_waiting(leaf, err) : rc;
+}
+
+int qn_leaf_finish(struct qn_leaf *leaf, uint32_t pages, struct qn_err *err)
+{
+    if (leaf->pages != pages || leaf->early) {
+        return qn_fail(err, QN_ESTATE, "leaf %u has %u pages of %u in their order", leaf->id, leaf->pages, pages);
+    }
+    int rc = qn_spool_seal(&leaf->rows, err);
+    if (rc == 0 && leaf->rules->key && leaf->rules->owner) {
+        rc = qn_keyset_store(&leaf->seen, &leaf->keys, &leaf->key_list, err);
+    }
+    qn_keyset_free(&leaf->seen);
+    if (rc == 0) rc = qn_spool_seal(&leaf->keys, err);
+    if (leaf->disowned) qn_disowned_seal(leaf->disowned);
+    return rc;
+}
+
+int qn_leaf_has(const struct qn_leaf *leaf, struct qn_hash key, bool *found, struct qn_err *err)
+{
+    return qn_keylist_has(&leaf->key_list, &leaf->keys, key, found, err);
+}
+
+static int replay_frames(const struct qn_leaf *leaf, struct qn_spool_reader *reader, struct qn_sink *sink,
+                         struct qn_err *err)
+{
+    for (uint64_t done = 0; done < leaf->rows.size;) {
+        struct frame frame;
+        const char *data;
+        int rc = qn_spool_reader_next(reader, sizeof frame, &data, err);
+        if (rc < 0) return rc;
+        memcpy(&frame, data, sizeof frame);
+        rc = qn_spool_reader_next(reader, frame.size, &data, err);
+        if (rc == 0) rc = sink->class->rows(sink, data, frame.size, frame.rows, err);
+        if (rc < 0) return rc;
+        done += sizeof frame + frame.size;
+    }
+    return 0;
+}
+
+int qn_leaf_replay(const struct qn_leaf *leaf, struct qn_sink *sink, struct qn_err *err)
+{
+    int rc = sink->class->leaf_begin(sink, leaf->id, err);
+    if (rc < 0) return rc;
+    struct qn_spool_reader reader;
+    qn_spool_reader_init(&reader, &leaf->rows);
+    rc = replay_frames(leaf, &reader, sink, err);
+    qn_spool_reader_free(&reader);
+    return rc == 0 ? sink->class->leaf_end(sink, err) : rc;
+}

@@ -1,0 +1,273 @@
+#include "sink/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "sink/output.h"
+
+struct file_sink {
+    struct qn_sink sink; /* first: the class sees this */
+    enum qn_sink_format format;
+    struct qn_output output;
+    struct qn_output_names names; /* of a file; empty for streams */
+    char *name;                   /* of a stream, for messages */
+    bool stream;
+    bool ours; /* the descriptor is closed by us */
+    bool over; /* published, kept or discarded */
+};
+
+static struct file_sink *of(struct qn_sink *sink)
+{
+    return (struct file_sink *)sink;
+}
+
+static int add(struct file_sink *file, const char *data, size_t size, struct qn_err *err)
+{
+    int rc = qn_output_add(&file->output, data, size, err);
+    if (rc == 0) file->sink.bytes_written += size;
+    return rc;
+}
+
+static int leaf_begin(struct qn_sink *sink, uint64_t leaf, struct qn_err *err)
+{
+    (void)leaf;
+    return of(sink)->over ? qn_fail(err, QN_ESTATE, "rows for an output that is closed") : 0;
+}
+
+static int rows(struct qn_sink *sink, const char *data, size_t size, uint64_t row_count, struct qn_err *err)
+{
+    struct file_sink *file = of(sink);
+    int rc = 0;
+    if (file->format == QN_SINK_JSON && sink->rows_written > 0) rc = add(file, ",\n", 2, err);
+    if (rc == 0) rc = add(file, data, size, err);
+    if (rc == 0) sink->rows_written += row_count;
+    return rc;
+}
+
+static int leaf_end(struct qn_sink *sink, struct qn_err *err)
+{
+    struct file_sink *file = of(sink);
+    return file->stream ? qn_output_flush(&file->output, err) : 0;
+}
+
+/* The partial file is not synced here: nothing resumes from it, and publish syncs it before its name appears. */
+static int commit(struct qn_sink *sink, struct qn_err *err)
+{
+    return qn_output_flush(&of(sink)->output, err);
+}
+
+static int close_output(struct file_sink *file)
+{
+    qn_output_free(&file->output);
+    file->over = true;
+    int fd = file->output.fd;
+    file->output.fd = -1;
+    return file->ours && fd >= 0 ? close(fd) : 0;
+}
+
+static void discard(struct qn_sink *sink)
+{
+    struct file_sink *file = of(sink);
+    if (file->over) return;
+    if (!file->stream) unlink(file->names.partial); /* before the lock goes with the descriptor */
+    file->names.partial[0] = 0;
+    close_output(file);
+}
+
+static int finish(struct file_sink *file, struct qn_err *err)
+{
+    int rc = 0;
+    if (file->format == QN_SINK_JSON) {
+        rc = file->sink.rows_written > 0 ? add(file, "\n]\n", 3, err) : add(file, "]\n", 2, err);
+    }
+    return rc == 0 ? qn_output_flush(&file->output, err) : rc;
+}
+
+/* A rename lasts only when its directory is synced. File systems that cannot sync one say EINVAL. */
+static int sync_directory(struct file_sink *file, struct qn_err *err)
+{
+    int fd = open(file->names.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return 0; /* a directory we may write but not read */
+    int failed = fsync(fd) < 0 && errno != EINVAL && errno != EROFS ? errno : 0;
+    close(fd);
+    if (!failed) return 0;
+    return qn_fail_errno(err, QN_EIO, failed, "'%s' is written, but its directory could not be synced",
+                         file->names.target);
+}
+
+static int publish_file(struct file_sink *file, struct qn_err *err)
+{
+    if (fsync(file->output.fd) < 0) {
+        return qn_fail_errno(err, QN_EIO, errno, "cannot sync '%s' (%llu bytes)", file->names.partial,
+                             (unsigned long long)file->output.written);
+    }
+    if (rename(file->names.partial, file->names.target) < 0) {
+        return qn_fail_errno(err, QN_EIO, errno, "cannot rename '%s' to '%s'", file->names.partial,
+                             file->names.target);
+    }
+    file->names.partial[0] = 0; /* from here on nothing may be unlinked */
+    return sync_directory(file, err);
+}
+
+static int publish(struct qn_sink *sink, struct qn_err *err)
+{
+    struct file_sink *file = of(sink);
+    if (file->over) return qn_fail(err, QN_ESTATE, "publish of an output that is closed");
+    int rc = finish(file, err);
+    if (rc == 0 && !file->stream) rc = publish_file(file, err);
+    if (rc < 0) {
+        discard(sink);
+        return rc;
+    }
+    if (close_output(file) < 0 && errno != EINTR) {
+        const char *name = file->stream ? file->name : file->names.target;
+        return qn_fail_errno(err, QN_EIO, errno, "cannot close '%s'", name);
+    }
+    return 0;
+}
+
+static void keep(struct qn_sink *sink)
+{
+    struct file_sink *file = of(sink);
+    if (file->over) return;
+    qn_output_flush(&file->output, NULL); /* what fits is kept; the run has failed already */
+    close_output(file);
+}
+
+static const char *partial_path(const struct qn_sink *sink)
+{
+    return ((const struct file_sink *)sink)->names.partial;
+}
+
+static void free_sink(struct qn_sink *sink)
+{
+    struct file_sink *file = of(sink);
+    discard(sink);
+    qn_free(file->name);
+    qn_free(file);
+}
+
+static const struct qn_sink_class file_class = {
+    .leaf_begin = leaf_begin,
+    .rows = rows,
+    .leaf_end = leaf_end,
+    .commit = commit,
+    .publish = publish,
+    .keep = keep,
+    .discard = discard,
+    .partial_path = partial_path,
+    .free = free_sink,
+};
+
+static int refuse_open(const char *path, const struct qn_output_names *names, int error, struct qn_err *err)
+{
+    switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+        return qn_fail_errno(err, QN_EIO, error, "cannot write '%s': create the directory '%s' or choose another output",
+                             path, names->directory);
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return qn_fail_errno(err, QN_EIO, error, "cannot write '%s': make the directory '%s' writable or choose another "
+                             "output", path, names->directory);
+    case EEXIST:
+        return qn_fail(err, QN_EEXIST, "cannot write '%s': '%s' is there already; remove it if no run writes to it", path,
+                       names->partial);
+    default:
+        return qn_fail_errno(err, QN_EIO, error, "cannot create '%s'; choose another output", names->partial);
+    }
+}
+
+static int lock(struct file_sink *file, const char *path, struct qn_err *err)
+{
+    if (flock(file->output.fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return 0; /* some systems have no locks */
+    return qn_fail(err, QN_EEXIST, "cannot write '%s': another run holds '%s'", path, file->names.partial);
+}
+
+static int open_file(struct file_sink *file, const char *path, const char *run, struct qn_err *err)
+{
+    int rc = qn_output_names(path, run, &file->names, err);
+    struct stat st;
+    bool exists = rc == 0 && stat(file->names.target, &st) == 0;
+    if (exists && access(file->names.target, W_OK) < 0) {
+        rc = qn_fail_errno(err, QN_EIO, errno, "cannot replace '%s'; make it writable or choose another output", path);
+    }
+    int fd = -1;
+    if (rc == 0) {
+        fd = open(file->names.partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd < 0) rc = refuse_open(path, &file->names, errno, err);
+    }
+    if (rc < 0) {
+        file->names.partial[0] = 0; /* not ours to unlink */
+        return rc;
+    }
+    file->output.fd = fd;
+    if (exists) (void)fchmod(fd, st.st_mode & 0777); /* the old file's permissions; not worth a failure */
+    file->output.name = file->names.partial;
+    return lock(file, path, err);
+}
+
+static int open_stream(struct file_sink *file, const char *path, struct qn_err *err)
+{
+    file->stream = true;
+    file->ours = path != NULL;
+    file->name = qn_strdup(path ? path : "standard output");
+    if (!file->name) return qn_fail(err, QN_ENOMEM, "out of memory for the output");
+    file->output.name = file->name;
+    file->output.fd = path ? open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY) : STDOUT_FILENO;
+    if (file->output.fd >= 0) return 0;
+    return qn_fail_errno(err, QN_EIO, errno, "cannot write '%s'; choose another output", path);
+}
+
+static int open_any(struct file_sink *file, const char *path, const char *run, struct qn_err *err)
+{
+    struct stat st;
+    if (!path || *path == 0 || strcmp(path, "-") == 0) return open_stream(file, NULL, err);
+    file->ours = true;
+    if (stat(path, &st) == 0) {
+        if (S_ISDIR(st.st_mode)) {
+            return qn_fail_errno(err, QN_EIO, EISDIR, "cannot write '%s'; name a file in it", path);
+        }
+        if (!S_ISREG(st.st_mode)) return open_stream(file, path, err);
+    }
+    return open_file(file, path, run, err);
+}
+
+static int begin(struct file_sink *file, const struct qn_file_sink_options *options, struct qn_err *err)
+{
+    int fd = file->output.fd;
+    int rc = qn_output_init(&file->output, fd, file->stream ? file->name : file->names.partial, err);
+    if (rc < 0) return rc;
+    if (options->format == QN_SINK_JSON) return add(file, "[\n", 2, err);
+    if (options->format == QN_SINK_CSV && options->header) return add(file, options->header, options->header_size, err);
+    return 0;
+}
+
+int qn_file_sink_open(const struct qn_file_sink_options *options, struct qn_sink **out, struct qn_err *err)
+{
+    if (!options->run || *options->run == 0 || strchr(options->run, '/')) {
+        return qn_fail(err, QN_EINVAL, "the id of a run must not be empty or hold a slash");
+    }
+    struct file_sink *file = qn_calloc(1, sizeof *file);
+    if (!file) return qn_fail(err, QN_ENOMEM, "out of memory for the output");
+    file->sink.class = &file_class;
+    file->sink.single_rows = options->format == QN_SINK_JSON;
+    file->format = options->format;
+    file->output.fd = -1;
+    qn_output_quiet_signals();
+    int rc = open_any(file, options->path, options->run, err);
+    if (rc == 0) rc = begin(file, options, err);
+    if (rc < 0) {
+        free_sink(&file->sink);
+        return rc;
+    }
+    *out = &file->sink;
+    return 0;
+}
