@@ -179,10 +179,16 @@ static int exit_of(const char *result, size_t size)
     return status >= 0 && status <= 255 ? (int)status : 1;
 }
 
+/* The result is the Lua function's, redacted once more, with the most memory this process has used so far. */
 static int take_result(struct quern *q, const char *text)
 {
+    size_t size = strlen(text);
+    bool members = size > 2 && text[0] == '{';
+
     qn_buf_clear(&q->result);
-    if (qn_redact(&q->result, text, strlen(text)) < 0 || !qn_buf_cstr(&q->result)) return answer(q, 1, "out of memory");
+    if ((members && qn_buf_add_fmt(&q->result, "{\"memory_peak_bytes\":%zu,", qn_mem_peak()) < 0)
+        || qn_redact(&q->result, text + members, size - members) < 0 || !qn_buf_cstr(&q->result))
+        return answer(q, 1, "out of memory");
     return exit_of(q->result.data, q->result.size);
 }
 
@@ -195,12 +201,14 @@ static int call_main(struct quern *q, const char *command, const struct qn_buf *
     struct qn_runtime *runtime = NULL;
     struct qn_err err = { 0 };
     char *result = NULL;
-    int status;
+    int status, rc;
 
     if (qn_runtime_new(&how, &runtime, &err) < 0) return answer(q, 1, err.text);
     atomic_store(&q->runtime, runtime);
     if (q->interrupted) qn_runtime_interrupt(runtime);
-    if (qn_runtime_main(runtime, "quern.main", command, options, &result, &err) < 0) status = answer(q, 1, err.text);
+    rc = qn_runtime_main(runtime, "quern.main", command, options, &result, &err);
+    if (rc == QN_ECANCELED) status = answer(q, 130, "interrupted; run again");
+    else if (rc < 0) status = answer(q, 1, err.text);
     else status = take_result(q, result);
     qn_free(result);
     atomic_store(&q->runtime, NULL);

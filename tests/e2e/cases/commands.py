@@ -1,0 +1,184 @@
+"""plan, path, help, version, emulate, the log, the progress display, an installed tree and the embedding API."""
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import subprocess
+
+import dataset
+import truth
+from harness import CLIENT_ID, HERE, ROOT, Server, case, check, equal, same_rows
+
+RANGE = ["-p", "from=2024-01-01", "-p", "to=2024-01-31"]
+DEMO = {"GENESYS_CLIENT_ID": "demo", "GENESYS_CLIENT_SECRET": "demo-secret"}
+
+
+@case()
+def plan_sends_nothing(bench):
+    with Server() as server:
+        result = bench.quern("plan", "details_sliced", "-p", "from=2024-01-01", "-p", "to=2024-03-31", env=server.env).expect(0)
+        for word in ("3 chunks", "POST", "dateFrom", "2024-01-31T00:00:00Z", server.url):
+            check(word in result.out.decode(), "the plan does not say %r: %s", word, result.out)
+        equal(server.stats()["requests"], 1, "requests, this question included")
+
+
+@case(few=True)
+def path(bench):
+    bench.write("page.json", '{"a": [{"n": 1, "t": "x"}, {"n": 12345678901234567890.50, "t": "\\u00e9"}, {"t": null}], "b": {"n": [3]}}')
+    for words, expected in [(["$.a[*].n"], [1, 12345678901234567890.5]), (["$..n"], None), (["$.none"], []),
+                            (["$.a[?@.n == 1].t"], ["x"]), (["$.a[-1:]"], [{"t": None}])]:
+        result = bench.quern("path", *words, "page.json").expect(0)
+        got = json.loads(result.out)
+        check(expected is None or got == expected, "%s: %s", words, result.out)
+    check(b"12345678901234567890.50" in bench.quern("path", "$.a[1].n", "page.json").out, "the number's text")
+    equal(json.loads(bench.quern("path", "--paths", "$..n", "page.json").out), ["$['a'][0]['n']", "$['a'][1]['n']", "$['b']['n']"], "paths")
+    bench.quern("path", "$.a[", "page.json").expect(2, "column")
+    bench.quern("path", "$.a[?length(@.t) > 1]", "page.json").expect(2, "column")
+    bench.quern("path", "$", "none.json").expect(1, "none.json")
+    bench.write("bad.json", '{"a": }')
+    bench.quern("path", "$", "bad.json").expect(1, "bad.json")
+
+
+@case()
+def help_and_version(bench):
+    bench.quern().expect(2, "commands")
+    for words in (["help"], ["--help"], ["help", "run"], ["run", "--help"], ["help", "exit-status"], ["help", "times"],
+                  ["help", "environment"], ["help", "emulate"]):
+        result = bench.quern(*words).expect(0)
+        check(len(result.out.splitlines()) >= 3 and not result.err, "%s: %s", words, result.out)
+    check(re.fullmatch(rb"quern \d+\.\d+\.\d+\n", bench.quern("version").expect(0).out), "version")
+    result = bench.quern("run").expect(0)
+    for name in ("details_sliced", "details_paged"):
+        check(name in result.out.decode(), "the list of scripts: %s", result.out)
+
+
+@case(few=True)
+def log_json(bench):
+    with Server("--days", 31, "--rate", 40, "--max-records", 300, "--first", "502,429") as server:
+        result = bench.quern("run", "details_sliced", *RANGE, "-o", "out.json", "--log", "json", env=server.env).expect(0)
+    events = [json.loads(line) for line in result.err.splitlines()[:-1]]
+    kinds = [event["type"] for event in events]
+    for kind in ("run_started", "leaf_started", "page", "split", "leaf_whole", "leaf_committed", "retry", "run_finished"):
+        check(kind in kinds, "no event of type %s in %s", kind, sorted(set(kinds)))
+    equal(kinds[0], "run_started", "first event")
+    check(all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", event["time"]) for event in events), "times of events")
+
+
+@case()
+def progress_on_a_terminal(bench):
+    leader, follower = pty.openpty()
+    with Server("--days", 31, "--rate", 40, "--first", "429,429,429,429,slow") as server:
+        process = bench.start("run", "details_sliced", *RANGE, "-o", "out.json", env={**server.env, "TERM": "xterm"}, stderr=follower)
+        os.close(follower)
+        text = b""
+        while select.select([leader], [], [], 60)[0]:
+            try:
+                piece = os.read(leader, 4096)
+            except OSError:
+                break
+            if not piece:
+                break
+            text += piece
+        equal(process.wait(60), 0, "exit status; terminal: %r" % text)
+        process.stdout.close()
+    os.close(leader)
+    check(b"details_sliced" in text and b"leaves" in text and b"rows" in text, "the display: %r", text)
+    check(b"resuming in" in text, "why it waits: %r", text)
+    last = text.split(b"\r\x1b[K")[-1]
+    check(last.startswith(b"quern: details_sliced complete"), "the display does not clear itself: %r", last)
+
+
+class Emulator:
+    def __init__(self, bench, *options):
+        self.process = bench.start("emulate", *options)
+        line = self.process.stdout.readline().decode()
+        check(line.startswith("listening on http://"), "emulate: %r %r", line, line or self.process.stderr.read())
+        self.env = {**DEMO, "GENESYS_BASE_URL": line.split()[-1]}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGINT)
+        err = self.process.communicate(timeout=20)[1].decode()
+        check(self.process.returncode in (0, 130) and "left open" not in err and "Sanitizer" not in err,
+              "the emulator ended with %s: %s", self.process.returncode, err)
+
+
+FAULTS = ["429:times=2,retry_after=1", "502", "reset", "truncate", "malformed", "html", "revoke:skip=3", "slow:after=0.3"]
+
+
+@case(few=True)
+def emulator(bench):
+    options = ["--days", 60, "--rate", 40, "--seed", 7, "--prefix", "/p", "--max-records", 300]
+    data = dataset.DataSet(7, 60, 40)
+    whole = dataset.parse_ms("2024-01-01"), dataset.parse_ms("2024-03-01")
+    words = ["-p", "from=2024-01-01", "-p", "to=2024-03-01"]
+    for faults in [[], FAULTS]:
+        with Emulator(bench, *options, *[word for fault in faults for word in ("--fault", fault)]) as served:
+            bench.quern("run", "details_sliced", *words, "-o", "out.json", env=served.env).expect(0)
+            same_rows(bench.read("out.json"), truth.details_sliced(data, *whole).encode())
+            bench.quern("run", "details_paged", *words, "-p", "pace=1ms", "-p", "page_size=200", "-o", "out.csv", env=served.env).expect(0)
+            same_rows(bench.read("out.csv"), truth.details_paged(data, *whole).encode())
+
+
+@case()
+def emulator_each_fault(bench):
+    data = dataset.DataSet(1, 2, 40)
+    whole = dataset.parse_ms("2024-01-01"), dataset.parse_ms("2024-01-03")
+    for fault in FAULTS[:-2] + ["revoke", "repeat:skip=1", "500", "408", "425", "429:on=token,retry_after=0", "502:on=token"]:
+        with Emulator(bench, "--days", 2, "--rate", 40, "--fault", fault) as served:
+            result = bench.quern("run", "details_paged", "-p", "from=2024-01-01", "-p", "to=2024-01-03", "-p", "page_size=20", "-p", "pace=1ms",
+                                 "-o", "out.csv", env=served.env)
+            check(result.status == 0, "%s: exit %s: %s", fault, result.status, result.err)
+            same_rows(bench.read("out.csv"), truth.details_paged(data, *whole).encode())
+
+
+@case()
+def another_api(bench):
+    """The script a newcomer writes: GET, static token, next link in the body, records two levels deep."""
+    shutil.copy(os.path.join(HERE, "cases", "shop.lua"), bench.path("shop.lua"))
+    lines = [line for line in bench.read("shop.lua").splitlines() if line.strip()]
+    check(len(lines) <= 25, "the script has %d lines", len(lines))
+    for more in ([], ["--faults", "429=0.2,502=0.1,cut=0.1,html=0.1,reset=0.1,gzip=0.5"]):
+        with Server("--dialect", "shop", "--prefix", "/shop", "--customers", 47, *more) as server:
+            env = {"SHOP_URL": server.url + "/shop", "SHOP_TOKEN": "static-token-1"}
+            bench.quern("run", "./shop.lua", "-o", "orders.csv", env=env).expect(0)
+            same_rows(bench.read("orders.csv"), truth.shop(dataset.Shop(1, 47)).encode())
+    with Server("--dialect", "shop", "--prefix", "/shop", "--always", "leak") as server:
+        env = {"SHOP_URL": server.url + "/shop", "SHOP_TOKEN": "static-token-1"}
+        result = bench.quern("run", "./shop.lua", "-o", "no.csv", env=env)
+        check(result.status != 0 and "no.csv" not in bench.files(), "a next link to another origin gave exit %s", result.status)
+
+
+@case()
+def installed_anywhere(bench):
+    """cmake --install gives a quern that works from any folder, a library and a .pc file that embed it."""
+    prefix = bench.path("usr")
+    subprocess.run(["cmake", "--install", bench.build, "--prefix", prefix], check=True, capture_output=True)
+    bench.program = os.path.join(prefix, "bin/quern")
+    check(b"details_sliced" in bench.quern("run").expect(0).out, "the list of scripts")
+    with Server("--days", 2, "--rate", 40) as server:
+        result = bench.quern("run", "details_paged", "-p", "from=2024-01-01", "-p", "to=2024-01-03", env=server.env).expect(0)
+        same_rows(result.out, truth.details_paged(dataset.DataSet(1, 2, 40), *map(dataset.parse_ms, ("2024-01-01", "2024-01-03"))).encode())
+        folder = [where for where, _, files in os.walk(prefix) if "quern.pc" in files]
+        equal(len(folder), 1, "quern.pc")
+        flags = subprocess.run(["pkg-config", "--cflags", "--libs", "quern"], check=True, capture_output=True, text=True,
+                               env={**os.environ, "PKG_CONFIG_PATH": folder[0]}).stdout.split()
+        subprocess.run(["cc", "-o", bench.path("embed"), os.path.join(ROOT, "tests/e2e/embed.c"), *flags,
+                        *(["-fsanitize=address,undefined"] if "asan" in bench.build else []),
+                        *(["-fsanitize=thread"] if "tsan" in bench.build else [])], check=True, capture_output=True)
+        library = os.path.dirname([os.path.join(where, name) for where, _, files in os.walk(prefix) for name in files
+                                   if name.startswith("libquern.so")][0])
+        done = subprocess.run([bench.path("embed"), bench.path("embed.csv")], check=False, capture_output=True, text=True, timeout=60,
+                              env=bench.environment({**server.env, "LD_LIBRARY_PATH": library}))
+        equal(done.returncode, 0, "exit status of the embedding program: " + done.stdout + done.stderr)
+        same_rows(bench.read("embed.csv"), result.out)
+        exported = subprocess.run(["nm", "-D", "--defined-only", os.path.join(library, "libquern.so")], check=True, capture_output=True,
+                                  text=True).stdout.split("\n")
+        names = {line.split()[-1] for line in exported if " T " in line}
+        check(names and all(name.startswith("quern_") for name in names), "exported: %s", sorted(names)[:8])
+    equal(CLIENT_ID, server.env["GENESYS_CLIENT_ID"], "client")
