@@ -6,14 +6,15 @@
  * meaning, simdjson's (fast; says only that a text is wrong) and a scalar one (says where). Any thread. */
 #pragma once
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/err.h"
-
 #ifdef __cplusplus
-extern "C" {
+extern "C" { /* err.h is plain C */
 #endif
+
+#include "base/err.h"
 
 #define QN_INDEX_MAX_SIZE ((size_t)UINT32_MAX - 64)
 
