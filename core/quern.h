@@ -19,7 +19,7 @@ extern "C" {
 
 struct quern;
 
-struct quern_options { /* zero is a good value for each; texts are copied */
+struct quern_options {       /* zero is a good value for each; texts are copied */
     const char *lib_dir;     /* folder that holds quern/init.lua; NULL: found relative to this library or program */
     const char *scripts_dir; /* folder of the scripts that ship; NULL: `scripts` beside lib_dir */
     const char *ca_file;     /* PEM file of certificates to trust instead of the system's; NULL: the system's */

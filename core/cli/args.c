@@ -112,13 +112,13 @@ static int add_given(struct cli_args *out, const struct cli_option *option, cons
 
     if (rc < 0) return rc;
     if (out->given_count == CLI_MOST_GIVEN) return qn_fail(err, QN_EINVAL, "more than %d options", CLI_MOST_GIVEN);
-    out->given[out->given_count++] = (struct cli_given){ option, value };
+    out->given[out->given_count++] = (struct cli_given){option, value};
     return 0;
 }
 
 /* Takes the value from after '=' or from the next word; *used counts the words taken. */
-static int take(const struct cli_option *option, const char *attached, const char *next, struct cli_args *out, int *used,
-                struct qn_err *err)
+static int take(const struct cli_option *option, const char *attached, const char *next, struct cli_args *out,
+                int *used, struct qn_err *err)
 {
     *used = 1;
     if (option->kind == CLI_FLAG) {
@@ -131,8 +131,8 @@ static int take(const struct cli_option *option, const char *attached, const cha
     return add_given(out, option, next, err);
 }
 
-static int take_long(const struct cli_option *table, const char *word, const char *next, struct cli_args *out, int *used,
-                     struct qn_err *err)
+static int take_long(const struct cli_option *table, const char *word, const char *next, struct cli_args *out,
+                     int *used, struct qn_err *err)
 {
     const char *name = word + 2, *equal = strchr(name, '=');
     size_t size = equal ? (size_t)(equal - name) : strlen(name);
@@ -143,8 +143,8 @@ static int take_long(const struct cli_option *table, const char *word, const cha
     return unknown(table, name, size, err);
 }
 
-static int take_short(const struct cli_option *table, const char *word, const char *next, struct cli_args *out, int *used,
-                      struct qn_err *err)
+static int take_short(const struct cli_option *table, const char *word, const char *next, struct cli_args *out,
+                      int *used, struct qn_err *err)
 {
     for (const struct cli_option *option = table; option->name; option++)
         if (option->letter == word[1]) return take(option, word[2] ? word + 2 : NULL, next, out, used, err);

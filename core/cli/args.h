@@ -11,7 +11,7 @@
 #include "base/err.h"
 
 enum cli_kind {
-    CLI_FLAG,   /* no value */
+    CLI_FLAG, /* no value */
     CLI_TEXT,
     CLI_NUMBER, /* a whole number, 1 or more */
     CLI_COUNT,  /* a whole number, 0 or more */
@@ -20,8 +20,8 @@ enum cli_kind {
 };
 
 struct cli_option {
-    char letter;         /* 0: none */
-    const char *name;    /* without the dashes */
+    char letter;      /* 0: none */
+    const char *name; /* without the dashes */
     enum cli_kind kind;
     const char *value;   /* its name in the help: "FILE" */
     const char *choices; /* CLI_CHOICE: "csv|ndjson|json" */
@@ -44,8 +44,8 @@ struct cli_args {
     size_t given_count;
 };
 
-/* Reads argv[0 .. argc) (options and words, no program name). The table ends with a zero name. QN_EINVAL with a text that
- * names the option and, if one is near, the option that may have been meant. */
+/* Reads argv[0 .. argc) (options and words, no program name). The table ends with a zero name. QN_EINVAL with a text
+ * that names the option and, if one is near, the option that may have been meant. */
 int cli_args_parse(const struct cli_option *table, size_t most_words, int argc, char **argv, struct cli_args *out,
                    struct qn_err *err);
 /* The last value given for an option; NULL if it was not given; "" for a flag that was. */

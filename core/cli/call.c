@@ -64,9 +64,12 @@ static void on_event(void *user, const char *line, size_t size)
 
 int cli_call(const struct cli_call *call, struct qn_buf *result)
 {
-    struct session session = { .call = call };
+    struct session session = {.call = call};
     struct quern_options options = {
-        .ca_file = call->ca_file, .allow_insecure = call->allow_insecure, .on_event = on_event, .user = &session,
+        .ca_file = call->ca_file,
+        .allow_insecure = call->allow_insecure,
+        .on_event = on_event,
+        .user = &session,
     };
     struct quern *q = quern_new(&options);
     const char *text;

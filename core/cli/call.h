@@ -9,17 +9,17 @@
 
 struct cli_call {
     const char *command;
-    const char *options;  /* JSON object */
-    const char *ca_file;  /* or NULL */
+    const char *options; /* JSON object */
+    const char *ca_file; /* or NULL */
     bool allow_insecure;
     bool log_json;
-    bool progress;        /* show it if stderr is a terminal */
+    bool progress;                                         /* show it if stderr is a terminal */
     void (*on_event)(void *user, struct cli_event *event); /* also told of every event; may be NULL */
     void *user;
 };
 
-/* Runs it; *result gets the result's JSON text. Returns the exit status. SIGINT and SIGTERM interrupt the call; a second
- * one ends the program at once. */
+/* Runs it; *result gets the result's JSON text. Returns the exit status. SIGINT and SIGTERM interrupt the call; a
+ * second one ends the program at once. */
 int cli_call(const struct cli_call *call, struct qn_buf *result);
 /* Prints the result's message, if there is one, as "quern: ...". */
 void cli_print_message(const struct qn_buf *result);

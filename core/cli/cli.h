@@ -10,7 +10,7 @@ enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 130, CLI_PIP
 
 struct cli_command {
     const char *name;
-    const char *words;                /* "SCRIPT|NAME" for the help; "" if it takes none */
+    const char *words; /* "SCRIPT|NAME" for the help; "" if it takes none */
     size_t most_words;
     const char *summary;              /* one line */
     const struct cli_option *options; /* ends with a zero name */
@@ -35,12 +35,23 @@ int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 
 int cli_finish_output(int status);
 
 /* Options that several commands share. */
-#define CLI_HELP_OPTION { 'h', "help", CLI_FLAG, NULL, NULL, NULL, "this text" }
+#define CLI_HELP_OPTION                                                                                                \
+    {                                                                                                                  \
+        'h', "help", CLI_FLAG, NULL, NULL, NULL, "this text"                                                           \
+    }
 #define CLI_PARAM_OPTION                                                                                               \
-    { 'p', "param", CLI_PAIR, "KEY=VALUE", NULL, NULL, "a parameter of the script; may be given again" }
+    {                                                                                                                  \
+        'p', "param", CLI_PAIR, "KEY=VALUE", NULL, NULL, "a parameter of the script; may be given again"               \
+    }
 #define CLI_ENV_OPTION                                                                                                 \
-    { 0, "env-file", CLI_TEXT, "FILE", NULL, "env_file", "NAME=VALUE lines; never overrides the environment" }
+    {                                                                                                                  \
+        0, "env-file", CLI_TEXT, "FILE", NULL, "env_file", "NAME=VALUE lines; never overrides the environment"         \
+    }
 #define CLI_RATE_OPTION                                                                                                \
-    { 0, "rate", CLI_TEXT, "N/min|none", NULL, "rate", "requests a minute (or /s, /h) instead of the script's" }
+    {                                                                                                                  \
+        0, "rate", CLI_TEXT, "N/min|none", NULL, "rate", "requests a minute (or /s, /h) instead of the script's"       \
+    }
 #define CLI_LOG_OPTION                                                                                                 \
-    { 0, "log", CLI_CHOICE, "human|json", "human|json", NULL, "json: one event a line on stderr" }
+    {                                                                                                                  \
+        0, "log", CLI_CHOICE, "human|json", "human|json", NULL, "json: one event a line on stderr"                     \
+    }

@@ -6,10 +6,13 @@
 #include "cli/cli.h"
 
 /* An option whose name is a parameter of the serving script. */
-#define EMULATED(name, kind, value, help) { 0, name, kind, value, NULL, NULL, help }
+#define EMULATED(name, kind, value, help)                                                                              \
+    {                                                                                                                  \
+        0, name, kind, value, NULL, NULL, help                                                                         \
+    }
 
 static const struct cli_option options[] = {
-    { 0, "port", CLI_COUNT, "N", NULL, "port", "0, the default: any free one; it is printed" },
+    {0, "port", CLI_COUNT, "N", NULL, "port", "0, the default: any free one; it is printed"},
     EMULATED("seed", CLI_COUNT, "N", "of the data set and of chance (default 1)"),
     EMULATED("days", CLI_NUMBER, "N", "length of the data set (default 90)"),
     EMULATED("rate", CLI_NUMBER, "N", "conversations a day (default 240)"),
@@ -21,17 +24,18 @@ static const struct cli_option options[] = {
     EMULATED("delay-ms", CLI_COUNT, "N", "answers wait up to this long, seeded (default 0)"),
     EMULATED("client-id", CLI_TEXT, "ID", "the OAuth client that is let in (default demo)"),
     EMULATED("client-secret", CLI_TEXT, "TEXT", "its secret (default demo-secret)"),
-    { 0, "fault", CLI_TEXT, "RULE", NULL, NULL, "such as 429:times=2,retry_after=1 or reset:share=0.05; may be given again" },
-    { 'p', "param", CLI_PAIR, "KEY=VALUE", NULL, NULL, "any other parameter of the serving script" },
+    {0, "fault", CLI_TEXT, "RULE", NULL, NULL,
+     "such as 429:times=2,retry_after=1 or reset:share=0.05; may be given again"},
+    {'p', "param", CLI_PAIR, "KEY=VALUE", NULL, NULL, "any other parameter of the serving script"},
     CLI_LOG_OPTION,
     CLI_HELP_OPTION,
-    { 0 },
+    {0},
 };
 
 static bool is_parameter(const struct cli_option *option)
 {
-    return !option->key && option->value && strcmp(option->name, "fault") != 0 && strcmp(option->name, "log") != 0
-           && strcmp(option->name, "param") != 0;
+    return !option->key && option->value && strcmp(option->name, "fault") != 0 && strcmp(option->name, "log") != 0 &&
+           strcmp(option->name, "param") != 0;
 }
 
 static int add_parameter(struct qn_buf *out, const struct cli_given *given)
@@ -84,9 +88,11 @@ static void on_event(void *user, struct cli_event *event)
     const char *prefix = cli_args_get(args, "prefix"), *start = cli_args_get(args, "start");
 
     if (!cli_event_is(event, "listening")) return;
-    printf("listening on http://%s:%s%s\n", cli_event_text(event, "host"), cli_event_text(event, "port"), prefix ? prefix : "");
+    printf("listening on http://%s:%s%s\n", cli_event_text(event, "host"), cli_event_text(event, "port"),
+           prefix ? prefix : "");
     fflush(stdout);
-    fprintf(stderr, "try, in another terminal:\n"
+    fprintf(stderr,
+            "try, in another terminal:\n"
             "  export GENESYS_BASE_URL=http://%s:%s%s GENESYS_CLIENT_ID=%s GENESYS_CLIENT_SECRET=%s\n"
             "  quern run details_sliced -p from=%s -p to=2024-02-01 -o conversations.json\n",
             cli_event_text(event, "host"), cli_event_text(event, "port"), prefix ? prefix : "", id ? id : "demo",
@@ -105,8 +111,11 @@ static int run(const struct cli_args *args)
         status = cli_fail(CLI_FAILED, "out of memory");
     } else {
         struct cli_call call = {
-            .command = "serve", .options = request.data, .log_json = log && !strcmp(log, "json"),
-            .on_event = on_event, .user = (void *)args,
+            .command = "serve",
+            .options = request.data,
+            .log_json = log && !strcmp(log, "json"),
+            .on_event = on_event,
+            .user = (void *)args,
         };
         status = cli_call(&call, &result);
         cli_print_message(&result);
@@ -122,7 +131,8 @@ const struct cli_command cli_emulate = {
     .most_words = 0,
     .summary = "serve a local Genesys-like API for trying things without an account",
     .options = options,
-    .more = "It listens on 127.0.0.1 until it is interrupted. Faults: an HTTP status, or reset, truncate, malformed, html, slow,\n"
+    .more = "It listens on 127.0.0.1 until it is interrupted. Faults: an HTTP status, or reset, truncate, malformed, "
+            "html, slow,\n"
             "revoke, repeat; with times=, skip=, every=, share=, on=token, retry_after=, after=.\n\n"
             "  quern emulate --port 8080 --days 90 --fault 429:times=1,retry_after=2\n",
     .run = run,

@@ -5,34 +5,35 @@
 #include "cli/cli.h"
 #include "quern.h"
 
-static const struct cli_option no_options[] = { CLI_HELP_OPTION, { 0 } };
+static const struct cli_option no_options[] = {CLI_HELP_OPTION, {0}};
 
 static const struct topic {
     const char *name, *summary, *text;
 } topics[] = {
-    { "exit-status", "what quern's exit status means",
-      "  0    complete\n"
-      "  1    failed; the message says why, nothing stands under the output's name\n"
-      "  2    usage: unknown option, missing or malformed parameter\n"
-      "  3    incomplete: holes; what was done stays in the partial file, whose path is printed\n"
-      "  4    authentication or permission refused by the API\n"
-      "  5    the query is invalid\n"
-      "  75   deferred: the API is unavailable; run again later\n"
-      "  130  interrupted; run again\n"
-      "  141  the reader of stdout went away\n" },
-    { "environment", "variables that the scripts that ship read",
-      "  GENESYS_BASE_URL       the API, with its path prefix; wins over the region\n"
-      "  GENESYS_REGION         such as eu-west-1 or mypurecloud.ie (default us-east-1)\n"
-      "  GENESYS_LOGIN_URL      the login host, if it is not the one that belongs to the API\n"
-      "  GENESYS_CLIENT_ID      OAuth client (client credentials)\n"
-      "  GENESYS_CLIENT_SECRET  its secret\n\n"
-      "--env-file FILE sets those that the environment does not. http_proxy and https_proxy serve other machines only.\n" },
-    { "times", "how from, to and other times are written",
-      "  2024-01-01                 midnight UTC\n"
-      "  2024-01-01T10:00:00Z       an instant; +02:00 instead of Z works\n"
-      "  now, today                 today is midnight UTC\n"
-      "  -7d, -12h, +30m            from now; units s m h d w M (months) y\n\n"
-      "'from' is included, 'to' is not.\n" },
+    {"exit-status", "what quern's exit status means",
+     "  0    complete\n"
+     "  1    failed; the message says why, nothing stands under the output's name\n"
+     "  2    usage: unknown option, missing or malformed parameter\n"
+     "  3    incomplete: holes; what was done stays in the partial file, whose path is printed\n"
+     "  4    authentication or permission refused by the API\n"
+     "  5    the query is invalid\n"
+     "  75   deferred: the API is unavailable; run again later\n"
+     "  130  interrupted; run again\n"
+     "  141  the reader of stdout went away\n"},
+    {"environment", "variables that the scripts that ship read",
+     "  GENESYS_BASE_URL       the API, with its path prefix; wins over the region\n"
+     "  GENESYS_REGION         such as eu-west-1 or mypurecloud.ie (default us-east-1)\n"
+     "  GENESYS_LOGIN_URL      the login host, if it is not the one that belongs to the API\n"
+     "  GENESYS_CLIENT_ID      OAuth client (client credentials)\n"
+     "  GENESYS_CLIENT_SECRET  its secret\n\n"
+     "--env-file FILE sets those that the environment does not. http_proxy and https_proxy serve other machines "
+     "only.\n"},
+    {"times", "how from, to and other times are written",
+     "  2024-01-01                 midnight UTC\n"
+     "  2024-01-01T10:00:00Z       an instant; +02:00 instead of Z works\n"
+     "  now, today                 today is midnight UTC\n"
+     "  -7d, -12h, +30m            from now; units s m h d w M (months) y\n\n"
+     "'from' is included, 'to' is not.\n"},
 };
 
 static void print_option(const struct cli_option *option)
@@ -57,11 +58,12 @@ void cli_print_overview(int to_stderr)
     FILE *out = to_stderr ? stderr : stdout;
 
     fprintf(out, "usage: quern COMMAND [OPTION]...\n\n"
-            "quern turns a query that is too big for an API into rows that can be trusted.\n\ncommands\n");
+                 "quern turns a query that is too big for an API into rows that can be trusted.\n\ncommands\n");
     for (size_t i = 0; i < cli_command_count; i++)
         fprintf(out, "  %-12s %s\n", cli_commands[i]->name, cli_commands[i]->summary);
     fprintf(out, "\ntopics of quern help\n");
-    for (size_t i = 0; i < sizeof topics / sizeof *topics; i++) fprintf(out, "  %-12s %s\n", topics[i].name, topics[i].summary);
+    for (size_t i = 0; i < sizeof topics / sizeof *topics; i++)
+        fprintf(out, "  %-12s %s\n", topics[i].name, topics[i].summary);
 }
 
 static int unknown_topic(const char *wanted)
@@ -104,8 +106,18 @@ static int version(const struct cli_args *args)
 }
 
 const struct cli_command cli_help = {
-    .name = "help", .words = "[TOPIC]", .most_words = 1, .summary = "help on a command or a topic", .options = no_options, .run = help,
+    .name = "help",
+    .words = "[TOPIC]",
+    .most_words = 1,
+    .summary = "help on a command or a topic",
+    .options = no_options,
+    .run = help,
 };
 const struct cli_command cli_version = {
-    .name = "version", .words = "", .most_words = 0, .summary = "print the version", .options = no_options, .run = version,
+    .name = "version",
+    .words = "",
+    .most_words = 0,
+    .summary = "print the version",
+    .options = no_options,
+    .run = version,
 };

@@ -6,9 +6,9 @@
 #include "cli/cli.h"
 
 static const struct cli_option options[] = {
-    { 0, "paths", CLI_FLAG, NULL, NULL, "paths", "print normalized paths instead of values" },
+    {0, "paths", CLI_FLAG, NULL, NULL, "paths", "print normalized paths instead of values"},
     CLI_HELP_OPTION,
-    { 0 },
+    {0},
 };
 
 static int run(const struct cli_args *args)
@@ -19,12 +19,12 @@ static int run(const struct cli_args *args)
     if (args->word_count == 0) return cli_fail(CLI_USAGE, "path needs an expression, such as '$.conversations[*]'");
     qn_buf_init(&request, QN_BUF_NO_CAP);
     qn_buf_init(&result, QN_BUF_NO_CAP);
-    if (qn_buf_add_byte(&request, '{') < 0 || cli_add_member(&request, "expression", args->words[0]) < 0
-        || cli_add_member(&request, "file", args->word_count > 1 ? args->words[1] : "-") < 0
-        || cli_add_options(&request, args) < 0 || qn_buf_add_byte(&request, '}') < 0 || !qn_buf_cstr(&request)) {
+    if (qn_buf_add_byte(&request, '{') < 0 || cli_add_member(&request, "expression", args->words[0]) < 0 ||
+        cli_add_member(&request, "file", args->word_count > 1 ? args->words[1] : "-") < 0 ||
+        cli_add_options(&request, args) < 0 || qn_buf_add_byte(&request, '}') < 0 || !qn_buf_cstr(&request)) {
         status = cli_fail(CLI_FAILED, "out of memory");
     } else {
-        struct cli_call call = { .command = "path", .options = request.data };
+        struct cli_call call = {.command = "path", .options = request.data};
         status = cli_call(&call, &result);
         if (status == CLI_OK) {
             fwrite(result.data, 1, result.size, stdout);

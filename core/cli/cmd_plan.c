@@ -7,14 +7,15 @@
 
 static const struct cli_option options[] = {
     CLI_PARAM_OPTION,
-    { 'o', "output", CLI_TEXT, "FILE", NULL, "output", "as for run: its extension chooses the format" },
-    { 0, "format", CLI_CHOICE, "csv|ndjson|json", "csv|ndjson|json", "format", "instead of the script's or the extension's" },
+    {'o', "output", CLI_TEXT, "FILE", NULL, "output", "as for run: its extension chooses the format"},
+    {0, "format", CLI_CHOICE, "csv|ndjson|json", "csv|ndjson|json", "format",
+     "instead of the script's or the extension's"},
     CLI_RATE_OPTION,
     CLI_ENV_OPTION,
-    { 0, "json", CLI_FLAG, NULL, NULL, NULL, "print the plan as a JSON object" },
-    { 0, "allow-insecure", CLI_FLAG, NULL, NULL, NULL, "as for run" },
+    {0, "json", CLI_FLAG, NULL, NULL, NULL, "print the plan as a JSON object"},
+    {0, "allow-insecure", CLI_FLAG, NULL, NULL, NULL, "as for run"},
     CLI_HELP_OPTION,
-    { 0 },
+    {0},
 };
 
 static int print_plan(const struct qn_buf *result, bool json)
@@ -42,14 +43,17 @@ static int run(const struct cli_args *args)
     struct qn_buf request, result;
     int status;
 
-    if (args->word_count == 0) return cli_fail(CLI_USAGE, "plan what? Give a script's name or file; 'quern run' lists names");
+    if (args->word_count == 0)
+        return cli_fail(CLI_USAGE, "plan what? Give a script's name or file; 'quern run' lists names");
     qn_buf_init(&request, QN_BUF_NO_CAP);
     qn_buf_init(&result, QN_BUF_NO_CAP);
     if (cli_script_options(args, args->words[0], &request) < 0) {
         status = cli_fail(CLI_FAILED, "out of memory");
     } else {
         struct cli_call call = {
-            .command = "plan", .options = request.data, .allow_insecure = cli_args_has(args, "allow-insecure"),
+            .command = "plan",
+            .options = request.data,
+            .allow_insecure = cli_args_has(args, "allow-insecure"),
         };
         status = cli_call(&call, &result);
         cli_print_message(&result);

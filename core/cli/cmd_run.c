@@ -12,19 +12,22 @@
 
 static const struct cli_option options[] = {
     CLI_PARAM_OPTION,
-    { 'o', "output", CLI_TEXT, "FILE", NULL, "output", "where rows go; its extension chooses the format (default: stdout)" },
-    { 0, "format", CLI_CHOICE, "csv|ndjson|json", "csv|ndjson|json", "format", "instead of the script's or the extension's" },
-    { 0, "concurrency", CLI_NUMBER, "N", NULL, "concurrency", "leaves fetched side by side (default 4)" },
-    { 0, "workers", CLI_NUMBER, "N", NULL, "workers", "threads that convert pages (default: cores - 1)" },
+    {'o', "output", CLI_TEXT, "FILE", NULL, "output",
+     "where rows go; its extension chooses the format (default: stdout)"},
+    {0, "format", CLI_CHOICE, "csv|ndjson|json", "csv|ndjson|json", "format",
+     "instead of the script's or the extension's"},
+    {0, "concurrency", CLI_NUMBER, "N", NULL, "concurrency", "leaves fetched side by side (default 4)"},
+    {0, "workers", CLI_NUMBER, "N", NULL, "workers", "threads that convert pages (default: cores - 1)"},
     CLI_RATE_OPTION,
     CLI_ENV_OPTION,
-    { 0, "accept-incomplete", CLI_FLAG, NULL, NULL, "accept_incomplete", "publish the output in spite of holes (still exit 3)" },
-    { 0, "summary", CLI_TEXT, "FILE", NULL, NULL, "write the run's summary there, as JSON" },
+    {0, "accept-incomplete", CLI_FLAG, NULL, NULL, "accept_incomplete",
+     "publish the output in spite of holes (still exit 3)"},
+    {0, "summary", CLI_TEXT, "FILE", NULL, NULL, "write the run's summary there, as JSON"},
     CLI_LOG_OPTION,
-    { 0, "ca-file", CLI_TEXT, "FILE", NULL, NULL, "trust these certificates (PEM) instead of the system's" },
-    { 0, "allow-insecure", CLI_FLAG, NULL, NULL, NULL, "allow http:// to other machines than this one" },
+    {0, "ca-file", CLI_TEXT, "FILE", NULL, NULL, "trust these certificates (PEM) instead of the system's"},
+    {0, "allow-insecure", CLI_FLAG, NULL, NULL, NULL, "allow http:// to other machines than this one"},
     CLI_HELP_OPTION,
-    { 0 },
+    {0},
 };
 
 static int print_scripts(const struct qn_buf *result)
@@ -35,7 +38,8 @@ static int print_scripts(const struct qn_buf *result)
     cli_event_open(&list, result->data, result->size);
     if (cli_event_member(&list, "scripts", &scripts)) {
         for (qn_node one = qn_doc_first(list.doc, scripts); one != QN_NONE; one = qn_doc_next(list.doc, scripts, one)) {
-            if (!qn_doc_find(list.doc, one, "name", 4, &name) || !qn_doc_find(list.doc, one, "summary", 7, &summary)) continue;
+            if (!qn_doc_find(list.doc, one, "name", 4, &name) || !qn_doc_find(list.doc, one, "summary", 7, &summary))
+                continue;
             printf("%-24s %s\n", cli_event_node_text(&list, name), cli_event_node_text(&list, summary));
         }
     }
@@ -45,7 +49,7 @@ static int print_scripts(const struct qn_buf *result)
 
 static int list_scripts(void)
 {
-    struct cli_call call = { .command = "list", .options = "{}" };
+    struct cli_call call = {.command = "list", .options = "{}"};
     struct qn_buf result;
     int status;
 
@@ -66,7 +70,8 @@ static void print_splits(struct cli_event *summary)
     if (retries > 0) fprintf(stderr, ", %s retries", cli_grouped(retries, number));
 }
 
-/* "quern: details_sliced complete: 12,955 rows of 3 leaves, 3 pages, 4 requests, 1.2 s; tiled, counted: not promised; out.json" */
+/* "quern: details_sliced complete: 12,955 rows of 3 leaves, 3 pages, 4 requests, 1.2 s; tiled, counted: not promised;
+ * out.json" */
 static void print_summary(const struct qn_buf *result)
 {
     struct cli_event summary;
@@ -81,9 +86,11 @@ static void print_summary(const struct qn_buf *result)
                 cli_grouped(cli_event_integer(&summary, "pages", 0), pages),
                 cli_grouped(cli_event_integer(&summary, "requests", 0), requests));
         print_splits(&summary);
-        fprintf(stderr, ", %s; tiled: %s, counted: %s", cli_duration(cli_event_integer(&summary, "elapsed_ms", 0), span),
+        fprintf(stderr, ", %s; tiled: %s, counted: %s",
+                cli_duration(cli_event_integer(&summary, "elapsed_ms", 0), span),
                 !strcmp(cli_event_text(&summary, "tiled"), "true") ? "yes" : "no", cli_event_text(&summary, "counted"));
-        if (strcmp(cli_event_text(&summary, "output"), "-") != 0) fprintf(stderr, "; %s", cli_event_text(&summary, "output"));
+        if (strcmp(cli_event_text(&summary, "output"), "-") != 0)
+            fprintf(stderr, "; %s", cli_event_text(&summary, "output"));
         fputc('\n', stderr);
     }
     cli_event_close(&summary);
@@ -135,7 +142,8 @@ static int run(const struct cli_args *args)
 
     if (args->word_count == 0) {
         if (args->given_count == 0) return list_scripts();
-        return cli_fail(CLI_USAGE, "run what? Give a script's name or file; 'quern run' alone lists the scripts that ship");
+        return cli_fail(CLI_USAGE,
+                        "run what? Give a script's name or file; 'quern run' alone lists the scripts that ship");
     }
     status = open_summary(cli_args_get(args, "summary"), &summary_fd);
     if (status != CLI_OK) return status;
@@ -147,8 +155,12 @@ static int run(const struct cli_args *args)
     } else {
         const char *log = cli_args_get(args, "log");
         struct cli_call call = {
-            .command = "run", .options = request.data, .ca_file = cli_args_get(args, "ca-file"),
-            .allow_insecure = cli_args_has(args, "allow-insecure"), .log_json = log && !strcmp(log, "json"), .progress = true,
+            .command = "run",
+            .options = request.data,
+            .ca_file = cli_args_get(args, "ca-file"),
+            .allow_insecure = cli_args_has(args, "allow-insecure"),
+            .log_json = log && !strcmp(log, "json"),
+            .progress = true,
         };
         status = cli_call(&call, &result);
         status = finish(args, status, summary_fd, &result);

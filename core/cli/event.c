@@ -23,8 +23,8 @@ void cli_event_close(struct cli_event *event)
 
 bool cli_event_member(struct cli_event *event, const char *name, qn_node *out)
 {
-    return event->doc && qn_doc_kind(event->doc, QN_ROOT) == QN_OBJECT
-           && qn_doc_find(event->doc, QN_ROOT, name, strlen(name), out);
+    return event->doc && qn_doc_kind(event->doc, QN_ROOT) == QN_OBJECT &&
+           qn_doc_find(event->doc, QN_ROOT, name, strlen(name), out);
 }
 
 const char *cli_event_node_text(struct cli_event *event, qn_node node)
@@ -74,6 +74,6 @@ bool cli_event_is(struct cli_event *event, const char *type)
 {
     qn_node node;
 
-    return cli_event_member(event, "type", &node) && qn_doc_kind(event->doc, node) == QN_STRING
-           && qn_doc_string_equals(event->doc, node, type, strlen(type));
+    return cli_event_member(event, "type", &node) && qn_doc_kind(event->doc, node) == QN_STRING &&
+           qn_doc_string_equals(event->doc, node, type, strlen(type));
 }

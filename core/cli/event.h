@@ -8,8 +8,8 @@
 #include "json/doc.h"
 
 struct cli_event {
-    struct qn_doc *doc;   /* NULL: the text was not a JSON object; every member is absent */
-    char texts[4][512];   /* what cli_event_text returned lately */
+    struct qn_doc *doc; /* NULL: the text was not a JSON object; every member is absent */
+    char texts[4][512]; /* what cli_event_text returned lately */
     unsigned next;
 };
 

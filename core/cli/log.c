@@ -26,11 +26,16 @@ const char *cli_duration(int64_t ms, char *out)
 {
     int64_t s = (ms + 500) / 1000;
 
-    if (ms < 1000) snprintf(out, 32, "%d ms", (int)(ms < 0 ? 0 : ms));
-    else if (ms < 10000) snprintf(out, 32, "%.1f s", (double)ms / 1000);
-    else if (s < 120) snprintf(out, 32, "%" PRId64 " s", s);
-    else if (s < 7200) snprintf(out, 32, "%" PRId64 " min %d s", s / 60, (int)(s % 60));
-    else snprintf(out, 32, "%" PRId64 " h %d min", s / 3600, (int)(s / 60 % 60));
+    if (ms < 1000)
+        snprintf(out, 32, "%d ms", (int)(ms < 0 ? 0 : ms));
+    else if (ms < 10000)
+        snprintf(out, 32, "%.1f s", (double)ms / 1000);
+    else if (s < 120)
+        snprintf(out, 32, "%" PRId64 " s", s);
+    else if (s < 7200)
+        snprintf(out, 32, "%" PRId64 " min %d s", s / 60, (int)(s % 60));
+    else
+        snprintf(out, 32, "%" PRId64 " h %d min", s / 3600, (int)(s / 60 % 60));
     return out;
 }
 
@@ -41,8 +46,8 @@ static bool describe(struct cli_event *event, bool progress, char *line)
     const char *leaf = cli_event_text(event, "leaf"), *of = *leaf ? " of " : "";
 
     if (cli_event_is(event, "retry") && !progress)
-        snprintf(line, LINE_SIZE, "retry%s%s in %s: %s", of, leaf, cli_duration(cli_event_integer(event, "wait_ms", 0), span),
-                 cli_event_text(event, "why"));
+        snprintf(line, LINE_SIZE, "retry%s%s in %s: %s", of, leaf,
+                 cli_duration(cli_event_integer(event, "wait_ms", 0), span), cli_event_text(event, "why"));
     else if (cli_event_is(event, "waiting") && !progress)
         snprintf(line, LINE_SIZE, "%s: resuming in %s", cli_event_text(event, "reason"),
                  cli_duration(cli_event_integer(event, "ms", 0), span));
@@ -66,8 +71,12 @@ void cli_log_event(struct cli_event *event, struct cli_progress *progress)
 
     if (!describe(event, progress != NULL, line)) return;
     time = cli_event_text(event, "time"); /* 2024-01-01T10:20:30.000Z */
-    if (strlen(time) >= 20) snprintf(whole, sizeof whole, "%.8sZ %s", time + 11, line);
-    else snprintf(whole, sizeof whole, "%s", line);
-    if (progress) cli_progress_line(progress, whole);
-    else fprintf(stderr, "%s\n", whole);
+    if (strlen(time) >= 20)
+        snprintf(whole, sizeof whole, "%.8sZ %s", time + 11, line);
+    else
+        snprintf(whole, sizeof whole, "%s", line);
+    if (progress)
+        cli_progress_line(progress, whole);
+    else
+        fprintf(stderr, "%s\n", whole);
 }

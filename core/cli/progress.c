@@ -18,7 +18,7 @@
 struct cli_progress {
     int fd;
     pthread_t thread;
-    pthread_mutex_t lock;   /* everything below */
+    pthread_mutex_t lock; /* everything below */
     pthread_cond_t wake;
     bool stopping, shown;
     char query[64], reason[96];

@@ -15,5 +15,6 @@ void cli_progress_event(struct cli_progress *progress, struct cli_event *event);
 void cli_progress_line(struct cli_progress *progress, const char *line);
 void cli_progress_free(struct cli_progress *progress); /* clears the display; NULL is fine */
 
-/* What the display would show after `now_ms` (monotonic), at most `width` columns; for tests and for the drawing thread. */
+/* What the display would show after `now_ms` (monotonic), at most `width` columns; for tests and for the drawing
+ * thread. */
 size_t cli_progress_text(struct cli_progress *progress, int64_t now_ms, size_t width, char *out, size_t size);

@@ -21,7 +21,7 @@ struct quern {
     void (*on_event)(void *user, const char *line, size_t size);
     void *user;
     struct qn_buf result;
-    _Atomic(struct qn_runtime *) runtime;  /* while a call runs; read by quern_interrupt */
+    _Atomic(struct qn_runtime *) runtime; /* while a call runs; read by quern_interrupt */
     volatile sig_atomic_t interrupted;
     int left;
 };
@@ -40,7 +40,7 @@ static bool copy_text(char **to, const char *text)
 
 struct quern *quern_new(const struct quern_options *options)
 {
-    struct quern_options none = { 0 };
+    struct quern_options none = {0};
     struct quern *q = qn_calloc(1, sizeof *q);
 
     if (!q) return NULL;
@@ -49,8 +49,8 @@ struct quern *quern_new(const struct quern_options *options)
     q->allow_insecure = options->allow_insecure;
     q->on_event = options->on_event;
     q->user = options->user;
-    if (copy_text(&q->lib_dir, options->lib_dir) && copy_text(&q->scripts_dir, options->scripts_dir)
-        && copy_text(&q->ca_file, options->ca_file))
+    if (copy_text(&q->lib_dir, options->lib_dir) && copy_text(&q->scripts_dir, options->scripts_dir) &&
+        copy_text(&q->ca_file, options->ca_file))
         return q;
     quern_free(q);
     return NULL;
@@ -91,9 +91,10 @@ static int answer(struct quern *q, int status, const char *message)
 
     qn_buf_init(&safe, QN_BUF_NO_CAP);
     qn_buf_clear(&q->result);
-    if (qn_redact(&safe, message, strlen(message)) < 0 || qn_buf_add_fmt(&q->result, "{\"exit\":%d,\"message\":", status) < 0
-        || qn_json_string(&q->result, safe.data, safe.size) < 0 || qn_buf_add_byte(&q->result, '}') < 0
-        || !qn_buf_cstr(&q->result))
+    if (qn_redact(&safe, message, strlen(message)) < 0 ||
+        qn_buf_add_fmt(&q->result, "{\"exit\":%d,\"message\":", status) < 0 ||
+        qn_json_string(&q->result, safe.data, safe.size) < 0 || qn_buf_add_byte(&q->result, '}') < 0 ||
+        !qn_buf_cstr(&q->result))
         qn_buf_clear(&q->result);
     qn_buf_free(&safe);
     return status;
@@ -104,8 +105,8 @@ static const char *option_text(const struct qn_doc *doc, const char *name, struc
 {
     qn_node node;
 
-    if (qn_doc_find(doc, QN_ROOT, name, strlen(name), &node) && qn_doc_kind(doc, node) == QN_STRING
-        && qn_doc_string(doc, node, out) < 0)
+    if (qn_doc_find(doc, QN_ROOT, name, strlen(name), &node) && qn_doc_kind(doc, node) == QN_STRING &&
+        qn_doc_string(doc, node, out) < 0)
         return NULL;
     return qn_buf_cstr(out);
 }
@@ -113,7 +114,7 @@ static const char *option_text(const struct qn_doc *doc, const char *name, struc
 static int call_path(struct quern *q, const struct qn_doc *options)
 {
     struct qn_buf expression, file;
-    struct qn_err err = { 0 };
+    struct qn_err err = {0};
     qn_node node;
     bool paths, usage = false;
     int status = 1;
@@ -141,13 +142,19 @@ static int find_files(const struct quern *q, struct qn_buf *lib, struct qn_buf *
     char root[4096];
     int rc = 0;
 
-    if (q->lib_dir) snprintf(root, sizeof root, "%s/..", q->lib_dir);
-    else rc = qn_quern_files(root, sizeof root, err);
+    if (q->lib_dir)
+        snprintf(root, sizeof root, "%s/..", q->lib_dir);
+    else
+        rc = qn_quern_files(root, sizeof root, err);
     if (rc < 0) return rc;
-    if (q->lib_dir) rc = qn_buf_add_str(lib, q->lib_dir);
-    else rc = qn_buf_add_fmt(lib, "%s/lua", root);
-    if (rc == 0 && q->scripts_dir) rc = qn_buf_add_str(scripts, q->scripts_dir);
-    else if (rc == 0) rc = qn_buf_add_fmt(scripts, "%s/scripts", root);
+    if (q->lib_dir)
+        rc = qn_buf_add_str(lib, q->lib_dir);
+    else
+        rc = qn_buf_add_fmt(lib, "%s/lua", root);
+    if (rc == 0 && q->scripts_dir)
+        rc = qn_buf_add_str(scripts, q->scripts_dir);
+    else if (rc == 0)
+        rc = qn_buf_add_fmt(scripts, "%s/scripts", root);
     if (rc == 0 && (!qn_buf_cstr(lib) || !qn_buf_cstr(scripts))) rc = QN_ENOMEM;
     return rc < 0 ? qn_fail(err, rc, "out of memory") : 0;
 }
@@ -171,8 +178,8 @@ static int exit_of(const char *result, size_t size)
     int64_t status = 1;
     qn_node node;
 
-    if (bytes && qn_doc_parse(bytes, &doc, NULL) == 0 && qn_doc_find(doc, QN_ROOT, "exit", 4, &node)
-        && qn_doc_integer(doc, node, &status) != QN_INTEGER_EXACT)
+    if (bytes && qn_doc_parse(bytes, &doc, NULL) == 0 && qn_doc_find(doc, QN_ROOT, "exit", 4, &node) &&
+        qn_doc_integer(doc, node, &status) != QN_INTEGER_EXACT)
         status = 1;
     qn_doc_unref(doc);
     qn_bytes_unref(bytes);
@@ -186,8 +193,8 @@ static int take_result(struct quern *q, const char *text)
     bool members = size > 2 && text[0] == '{';
 
     qn_buf_clear(&q->result);
-    if ((members && qn_buf_add_fmt(&q->result, "{\"memory_peak_bytes\":%zu,", qn_mem_peak()) < 0)
-        || qn_redact(&q->result, text + members, size - members) < 0 || !qn_buf_cstr(&q->result))
+    if ((members && qn_buf_add_fmt(&q->result, "{\"memory_peak_bytes\":%zu,", qn_mem_peak()) < 0) ||
+        qn_redact(&q->result, text + members, size - members) < 0 || !qn_buf_cstr(&q->result))
         return answer(q, 1, "out of memory");
     return exit_of(q->result.data, q->result.size);
 }
@@ -196,10 +203,14 @@ static int take_result(struct quern *q, const char *text)
 static int call_main(struct quern *q, const char *command, const struct qn_buf *lib, const char *options)
 {
     struct qn_runtime_options how = {
-        .lib_dir = lib->data, .ca_file = q->ca_file, .allow_insecure = q->allow_insecure, .on_event = q->on_event, .user = q->user,
+        .lib_dir = lib->data,
+        .ca_file = q->ca_file,
+        .allow_insecure = q->allow_insecure,
+        .on_event = q->on_event,
+        .user = q->user,
     };
     struct qn_runtime *runtime = NULL;
-    struct qn_err err = { 0 };
+    struct qn_err err = {0};
     char *result = NULL;
     int status, rc;
 
@@ -207,9 +218,12 @@ static int call_main(struct quern *q, const char *command, const struct qn_buf *
     atomic_store(&q->runtime, runtime);
     if (q->interrupted) qn_runtime_interrupt(runtime);
     rc = qn_runtime_main(runtime, "quern.main", command, options, &result, &err);
-    if (rc == QN_ECANCELED) status = answer(q, 130, "interrupted; run again");
-    else if (rc < 0) status = answer(q, 1, err.text);
-    else status = take_result(q, result);
+    if (rc == QN_ECANCELED)
+        status = answer(q, 130, "interrupted; run again");
+    else if (rc < 0)
+        status = answer(q, 1, err.text);
+    else
+        status = take_result(q, result);
     qn_free(result);
     atomic_store(&q->runtime, NULL);
     q->interrupted = 0;
@@ -219,7 +233,7 @@ static int call_main(struct quern *q, const char *command, const struct qn_buf *
 
 static bool known(const char *command)
 {
-    static const char *const commands[] = { "run", "plan", "list", "serve" };
+    static const char *const commands[] = {"run", "plan", "list", "serve"};
 
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         if (!strcmp(commands[i], command)) return true;
@@ -229,15 +243,18 @@ static bool known(const char *command)
 static int call_script(struct quern *q, const char *command, const struct qn_doc *options)
 {
     struct qn_buf lib, scripts, text;
-    struct qn_err err = { 0 };
+    struct qn_err err = {0};
     int status;
 
     qn_buf_init(&lib, QN_BUF_NO_CAP);
     qn_buf_init(&scripts, QN_BUF_NO_CAP);
     qn_buf_init(&text, QN_BUF_NO_CAP);
-    if (find_files(q, &lib, &scripts, &err) < 0) status = answer(q, 1, err.text);
-    else if (with_folder(options, &scripts, &text) < 0) status = answer(q, 1, "out of memory");
-    else status = call_main(q, command, &lib, text.data);
+    if (find_files(q, &lib, &scripts, &err) < 0)
+        status = answer(q, 1, err.text);
+    else if (with_folder(options, &scripts, &text) < 0)
+        status = answer(q, 1, "out of memory");
+    else
+        status = call_main(q, command, &lib, text.data);
     qn_buf_free(&lib);
     qn_buf_free(&scripts);
     qn_buf_free(&text);
@@ -248,7 +265,7 @@ int quern_call(struct quern *q, const char *command, const char *options_json)
 {
     struct qn_bytes *bytes = qn_bytes_new(options_json ? options_json : "{}", options_json ? strlen(options_json) : 2);
     struct qn_doc *options = NULL;
-    struct qn_err err = { 0 };
+    struct qn_err err = {0};
     char message[QN_ERR_TEXT_SIZE + 64];
     int status;
 

@@ -18,7 +18,8 @@ static bool own_file(char *out)
     const char *(*function)(void) = quern_version;
 
     memcpy(&address, &function, sizeof address); /* C has no cast from function to object pointers */
-    if (dladdr(address, &info) && info.dli_fname && strstr(info.dli_fname, ".so") && realpath(info.dli_fname, out)) return true;
+    if (dladdr(address, &info) && info.dli_fname && strstr(info.dli_fname, ".so") && realpath(info.dli_fname, out))
+        return true;
     return realpath("/proc/self/exe", out) != NULL;
 }
 
@@ -50,6 +51,7 @@ int qn_quern_files(char *out, size_t size, struct qn_err *err)
         parent(folder);
         if (snprintf(out, size, "%s/share/quern", folder) < (int)size && holds_library(out)) return 0;
     }
-    return qn_fail(err, QN_ENOENT, "quern's Lua library is not beside %s (../share/quern/lua); install quern with cmake --install",
+    return qn_fail(err, QN_ENOENT,
+                   "quern's Lua library is not beside %s (../share/quern/lua); install quern with cmake --install",
                    file);
 }

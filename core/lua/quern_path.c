@@ -27,8 +27,10 @@ static int read_file(const char *name, struct qn_bytes **out, struct qn_err *err
         buf.size += n;
         if (n == 0) break;
     }
-    if (rc < 0) qn_fail(err, rc, "out of memory while reading %s", shown);
-    else if (ferror(file)) rc = qn_fail_errno(err, QN_EIO, errno, "cannot read %s", shown);
+    if (rc < 0)
+        qn_fail(err, rc, "out of memory while reading %s", shown);
+    else if (ferror(file))
+        rc = qn_fail_errno(err, QN_EIO, errno, "cannot read %s", shown);
     if (!standard) fclose(file);
     if (rc == 0 && !(*out = qn_bytes_take(&buf))) rc = qn_fail(err, QN_ENOMEM, "out of memory while reading %s", shown);
     qn_buf_free(&buf);
@@ -60,7 +62,8 @@ static int write_nodes(const struct qn_doc *doc, const struct qn_nodes *list, bo
     return rc < 0 ? rc : qn_buf_add_byte(out, ']');
 }
 
-int qn_quern_path(const char *expression, const char *file, bool paths, struct qn_buf *out, bool *usage, struct qn_err *err)
+int qn_quern_path(const char *expression, const char *file, bool paths, struct qn_buf *out, bool *usage,
+                  struct qn_err *err)
 {
     struct qn_path *path = NULL;
     struct qn_bytes *bytes = NULL;

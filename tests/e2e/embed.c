@@ -14,14 +14,16 @@ static void on_event(void *user, const char *line, size_t size)
 
 int main(int argc, char **argv)
 {
-    struct quern_options options = { .on_event = on_event };
+    struct quern_options options = {.on_event = on_event};
     struct quern *q = quern_new(&options);
     char call[1024];
     int status;
 
     if (!q || argc < 2) return 9;
-    snprintf(call, sizeof call,
-             "{\"script\":\"details_paged\",\"params\":{\"from\":\"2024-01-01\",\"to\":\"2024-01-03\"},\"output\":\"%s\"}", argv[1]);
+    snprintf(
+        call, sizeof call,
+        "{\"script\":\"details_paged\",\"params\":{\"from\":\"2024-01-01\",\"to\":\"2024-01-03\"},\"output\":\"%s\"}",
+        argv[1]);
     status = quern_call(q, "run", call);
     puts(quern_result(q));
     if (status != 0 || !strstr(quern_result(q), "\"verdict\":\"complete\"") || events < 5) return 1;

@@ -18,13 +18,13 @@
 #include "cli/progress.h"
 
 static const struct cli_option table[] = {
-    { 'p', "param", CLI_PAIR, "KEY=VALUE", NULL, NULL, "" },
-    { 'o', "output", CLI_TEXT, "FILE", NULL, "output", "" },
-    { 0, "workers", CLI_NUMBER, "N", NULL, "workers", "" },
-    { 0, "port", CLI_COUNT, "N", NULL, "port", "" },
-    { 0, "format", CLI_CHOICE, "csv|json", "csv|json", "format", "" },
-    { 0, "accept", CLI_FLAG, NULL, NULL, "accept", "" },
-    { 0 },
+    {'p', "param", CLI_PAIR, "KEY=VALUE", NULL, NULL, ""},
+    {'o', "output", CLI_TEXT, "FILE", NULL, "output", ""},
+    {0, "workers", CLI_NUMBER, "N", NULL, "workers", ""},
+    {0, "port", CLI_COUNT, "N", NULL, "port", ""},
+    {0, "format", CLI_CHOICE, "csv|json", "csv|json", "format", ""},
+    {0, "accept", CLI_FLAG, NULL, NULL, "accept", ""},
+    {0},
 };
 
 static struct cli_args args;
@@ -45,7 +45,8 @@ static int parse(const char *first, ...)
 static void test_forms(void **state)
 {
     (void)state;
-    assert_int_equal(parse("name", "-p", "a=1", "-pb=2", "--param=c=3", "--param", "d=", "-o", "x", "--accept", NULL), 0);
+    assert_int_equal(parse("name", "-p", "a=1", "-pb=2", "--param=c=3", "--param", "d=", "-o", "x", "--accept", NULL),
+                     0);
     assert_int_equal(args.word_count, 1);
     assert_string_equal(args.words[0], "name");
     assert_int_equal(args.given_count, 6);
@@ -104,7 +105,7 @@ static void test_json(void **state)
 
 static void test_nearest(void **state)
 {
-    static const char *const words[] = { "run", "plan", "emulate" };
+    static const char *const words[] = {"run", "plan", "emulate"};
 
     (void)state;
     assert_string_equal(cli_nearest("rum", words, 3), "run");
@@ -216,8 +217,8 @@ static void test_progress(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_forms),   cmocka_unit_test(test_refusals), cmocka_unit_test(test_json),
-        cmocka_unit_test(test_nearest), cmocka_unit_test(test_event),    cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_forms),    cmocka_unit_test(test_refusals), cmocka_unit_test(test_json),
+        cmocka_unit_test(test_nearest),  cmocka_unit_test(test_event),    cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_progress),
     };
 
