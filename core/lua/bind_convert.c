@@ -13,10 +13,10 @@
 #include "base/mem.h"
 #include "engine/pool.h"
 #include "lua/bind_view.h"
-#include "lua/bytes.h"
 #include "lua/convert_plan.h"
 #include "lua/luax.h"
 #include "lua/runtime.h"
+#include "lua/state.h"
 #include "lua/worker.h"
 #include "rows/convert.h"
 
@@ -230,11 +230,15 @@ static int index_done(lua_State *L, int status, lua_KContext context)
 static int l_workers_index(lua_State *L)
 {
     struct workers *workers = check_workers(L);
-    struct qn_bytes *bytes = qn_lua_check_bytes(L, 2);
+    size_t size = 0;
+    const char *text = NULL;
+    struct qn_bytes *bytes = qn_lua_test_bytes(L, 2);
+    if (!bytes) text = luaL_checklstring(L, 2, &size);
     qn_wait_check(L);
     lua_settop(L, 2);
     struct job *job = push_job(L, workers, work_index);
-    job->bytes = qn_bytes_ref(bytes);
+    job->bytes = bytes ? qn_bytes_ref(bytes) : qn_bytes_new(text, size);
+    if (!job->bytes) return luaL_error(L, "not enough memory");
     qn_pool_submit(workers->pool, &job->base);
     return qn_wait(L, &job->base.op, index_done, 0);
 }

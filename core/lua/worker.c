@@ -1,5 +1,6 @@
 #include "lua/worker.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include <lauxlib.h>
@@ -265,6 +266,11 @@ static int script_error(struct qn_worker *worker, int status, struct qn_err *err
         return qn_fail(err, QN_ESCRIPT,
                        "transform failed: the function transform of %s passed the memory limit of %zu MB",
                        setup->script_path, setup->memory_bytes >> 20);
+    }
+    if (qn_budget_tripped(L)) {
+        return qn_fail(err, QN_ESCRIPT,
+                       "transform failed: the function transform of %s ran more than %llu Lua instructions",
+                       setup->script_path, (unsigned long long)setup->instructions);
     }
     const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "an error without a text";
     bool placed = strncmp(text, "at ", 3) == 0;

@@ -1,0 +1,139 @@
+-- quern.core.convert: plans, index and rows through workers, errors by kind, cancelling at any time.
+local t = require "harness"
+local convert = require "quern.core.convert"
+local errors = require "quern.core.error"
+local task = require "quern.core.task"
+
+local function plan(changes)
+  local spec = {
+    records = { "$.items[*]" }, key = "$.id", facts = { { "total", "$.total" }, { "next", "$.next" } },
+    columns = { { name = "id", path = "$.id" }, { name = "n", path = "$.n", as = "integer" } }, format = "csv",
+  }
+  for key, value in pairs(changes or {}) do spec[key] = value end
+  return convert.plan(spec)
+end
+
+local function workers(changes)
+  local options = { threads = 2, plan = plan() }
+  for key, value in pairs(changes or {}) do options[key] = value end
+  return assert(convert.workers(options))
+end
+
+local function script(body)
+  return { name = "@t.lua", path = "t.lua", dir = ".", source = "return { transform = function(record, row, ctx) " .. body .. " end }" }
+end
+
+t.test("a plan's header is the line that comes first in CSV, and nothing elsewhere", function()
+  t.equal(plan():header(), "id,n\r\n")
+  t.equal(plan { format = "json" }:header(), "")
+  t.equal(plan { columns = { { name = 'a "b",', path = "$.a" } } }:header(), '"a ""b"","\r\n')
+end)
+
+t.test("a plan that cannot be is refused as usage, with the field and the place in the path", function()
+  local ok, err = pcall(plan, { columns = { { name = "x", path = "$.a[" } } })
+  t.equal(ok, false)
+  t.ok(errors.is(err))
+  t.equal(err.kind, "usage")
+  t.equal(err.exit, 2)
+  t.match(err.message, "^columns%[1%] 'x': column ")
+  t.ok(err.column)
+  ok, err = pcall(plan, { columns = { { name = "x", path = "$.a", as = "interger" } } })
+  t.equal(ok, false)
+  t.match(err.message, "columns%[1%] 'x': as = 'interger' is not one of any, text, integer")
+  ok, err = pcall(plan, { key = "$..id" })
+  t.equal(ok, false)
+  t.match(err.message, "^key: ")
+end)
+
+t.test("index: facts of a page", function()
+  local w <close> = workers()
+  local facts = assert(w:index '{"items":[{"id":1},{"id":2}],"total":12,"next":null}')
+  t.equal(facts.present, true)
+  t.equal(facts.count, 2)
+  t.equal(#facts.digest, 32)
+  t.equal(facts.values.total, 12)
+  t.equal(facts.values.next, require("quern.core.json").null)
+  facts = assert(w:index '{"other":[]}')
+  t.equal(facts.present, false)
+  t.equal(facts.count, 0)
+  t.equal(facts.values.total, nil)
+end)
+
+t.test("index: a body that is no JSON is refused in words that say what it is", function()
+  local w <close> = workers()
+  local facts, err = w:index "<!DOCTYPE html><title>Sorry</title>"
+  t.equal(facts, nil)
+  t.equal(err.kind, "body")
+  t.match(err.message, "the body is HTML, not JSON")
+  facts, err = w:index ""
+  t.equal(facts, nil)
+  t.equal(err.message, "the body is empty")
+end)
+
+t.test("rows: a batch with its counts", function()
+  local w <close> = workers()
+  local facts = assert(w:index '{"items":[{"id":1,"n":"5"},{"n":6}]}')
+  local batch = assert(w:rows(facts.doc, { where = "leaf 1 page 1", leaf = 1, page = 1 }))
+  local counts = batch:counts()
+  t.equal(counts.rows, 2)
+  t.equal(counts.records, 2)
+  t.equal(counts.bytes, #"1,5\r\n,6\r\n")
+  t.equal(counts.no_key, 1)
+end)
+
+t.test("rows: what a column cannot convert and what a transform raises are of kind transform", function()
+  local w <close> = workers()
+  local facts = assert(w:index '{"items":[{"id":1},{"n":"abc"}]}')
+  local batch, err = w:rows(facts.doc, { where = "leaf 1 page 1" })
+  t.equal(batch, nil)
+  t.equal(err.kind, "transform")
+  t.equal(err.message, 'leaf 1 page 1, record 2: column \'n\': "abc" is not an integer')
+  local s <close> = workers { plan = plan { transform = true }, script = script "error 'no'" }
+  facts = assert(s:index '{"items":[{"id":1}]}')
+  batch, err = s:rows(facts.doc, { where = "leaf 1 page 1" })
+  t.equal(batch, nil)
+  t.equal(err.kind, "transform")
+  t.equal(err.message, "leaf 1 page 1, record 1: transform failed at t.lua:1: no")
+end)
+
+t.test("a script that does not load on a worker is told when the workers start", function()
+  local w, err = convert.workers { threads = 1, plan = plan { transform = true }, script = { name = "@t.lua", path = "t.lua", dir = ".", source = "return {" } }
+  t.equal(w, nil)
+  t.equal(err.kind, "script")
+  t.match(err.message, "t%.lua:1:")
+end)
+
+t.test("what waits or reaches out is not there in a transform", function()
+  local w <close> = workers { plan = plan { transform = true }, script = script "require('quern.core.task').sleep(1)" }
+  local facts = assert(w:index '{"items":[{"id":1}]}')
+  local batch, err = w:rows(facts.doc, { where = "leaf 1 page 1" })
+  t.equal(batch, nil)
+  t.match(err.message, "record 1: transform failed at t%.lua:1: ")
+end)
+
+t.test("a task may be cancelled while its page is out", function()
+  local w <close> = workers { plan = plan { transform = true }, script = script "for i = 1, 20000 do end return row" }
+  local items = {}
+  for i = 1, 50 do items[i] = ('{"id":%d}'):format(i) end
+  local facts = assert(w:index('{"items":[' .. table.concat(items, ",") .. "]}"))
+  for round = 1, 20 do
+    local children = {}
+    for i = 1, 4 do
+      children[i] = task.spawn(function() return w:rows(facts.doc, { where = "x", page = i }) end)
+    end
+    if round % 2 == 0 then task.sleep(0) end
+    for i = 1, 3 do children[i]:cancel() end
+    collectgarbage()
+    local ok, batch = children[4]:join()
+    t.equal(ok, true)
+    t.equal(batch:counts().rows, 50)
+  end
+end)
+
+t.test("closed workers refuse, and may be closed again", function()
+  local w = workers()
+  w:close()
+  w:close()
+  t.equal(select("#", w:facts()), 2)
+  t.equal(pcall(w.index, w, "{}"), false)
+end)
