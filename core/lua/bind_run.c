@@ -1,0 +1,542 @@
+/* bind_run.c - quern.core.run: chunk tree, sequencer and sinks for the run loop. Conversion only.
+ *
+ * A sequencer keeps its tree, plan and sink alive (user values 1 to 3); trees and sinks have no __close, because a
+ * sequencer may still use them. Collected together, the sequencer goes first: it was marked last. */
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "lua/bind.h"
+#include "lua/luax.h"
+#include "run/sequencer.h"
+#include "sink/file.h"
+#include "store/memory.h"
+
+#define TREE      "quern.tree"
+#define SINK      "quern.sink"
+#define SEQUENCER "quern.sequencer"
+#define PLAN      "quern.plan"
+#define BATCH     "quern.batch"
+#define PARTIAL   ".partial"
+
+struct sequencer_box {
+    struct qn_sequencer *sequencer;
+    struct qn_store *store;
+};
+
+/* An unknown option is told, not ignored. */
+static void check_options(lua_State *L, const char *const *names)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    for (lua_pushnil(L); lua_next(L, 1) != 0; lua_pop(L, 1)) { /* [options, key, value] */
+        bool known = false;
+        for (size_t i = 0; names[i] && !known; i++) {
+            known = lua_type(L, -2) == LUA_TSTRING && strcmp(lua_tostring(L, -2), names[i]) == 0;
+        }
+        if (!known) luaL_error(L, "unknown option '%s'", luaL_tolstring(L, -2, NULL));
+    }
+}
+
+static void *new_box(lua_State *L, const char *type, size_t size, int values)
+{
+    void *box = lua_newuserdatauv(L, size, values);
+    memset(box, 0, size);
+    luaL_setmetatable(L, type);
+    return box;
+}
+
+/* ---- tree ---- */
+
+static struct qn_tree *check_tree(lua_State *L, int index)
+{
+    struct qn_tree **box = luaL_checkudata(L, index, TREE);
+    return *box;
+}
+
+static uint32_t check_leaf(lua_State *L, int index, const struct qn_tree *tree)
+{
+    lua_Integer leaf = luaL_checkinteger(L, index);
+    luaL_argcheck(L, leaf > 0 && qn_tree_has(tree, (uint64_t)leaf), index, "no such leaf");
+    return (uint32_t)leaf;
+}
+
+/* The run cannot be as it was asked for: exit 2. */
+static int raise_usage(lua_State *L, const struct qn_err *err)
+{
+    qn_lua_push_error(L, "usage", err->text);
+    lua_pushinteger(L, 2);
+    lua_setfield(L, -2, "exit");
+    return lua_error(L);
+}
+
+static bool duration_field(lua_State *L, const char *name, struct qn_duration *out)
+{
+    struct qn_err err;
+    const char *text = qn_field_string(L, 1, name, NULL);
+    if (!text) return false;
+    if (qn_duration_parse(text, strlen(text), out, &err) < 0) raise_usage(L, &err);
+    return true;
+}
+
+static int64_t fixed_field(lua_State *L, const char *name, int64_t otherwise)
+{
+    struct qn_duration duration;
+    if (!duration_field(L, name, &duration)) return otherwise;
+    if (duration.months != 0) luaL_error(L, "option '%s' must be a duration without months or years", name);
+    return duration.days * 86400000 + duration.ms;
+}
+
+/* tree{ from=, to=, size=, floor=, grain=, split= } or tree{ count= } -> tree. Raises kind "usage". */
+static int l_run_tree(lua_State *L)
+{
+    static const char *const names[] = {"from", "to", "size", "floor", "grain", "split", "count", NULL};
+    check_options(L, names);
+    struct qn_tree_spec spec = {.by_time = !qn_field_given(L, 1, "count")};
+    if (spec.by_time) {
+        if (!qn_field_given(L, 1, "from") || !qn_field_given(L, 1, "to")) {
+            return luaL_error(L, "a tree needs options 'from' and 'to', or 'count'");
+        }
+        spec.from_ms = qn_field_integer(L, 1, "from", 0);
+        spec.to_ms = qn_field_integer(L, 1, "to", 0);
+        spec.has_size = duration_field(L, "size", &spec.size);
+        spec.grain_ms = fixed_field(L, "grain", 1000);
+        spec.floor_ms = fixed_field(L, "floor", spec.grain_ms);
+        spec.may_split = qn_field_boolean(L, 1, "split", true);
+    } else {
+        lua_Integer count = qn_field_integer(L, 1, "count", 0);
+        spec.count = count > 0 ? (uint64_t)count : 0;
+    }
+    struct qn_err err;
+    struct qn_tree **box = new_box(L, TREE, sizeof *box, 0);
+    return qn_tree_new(&spec, box, &err) < 0 ? raise_usage(L, &err) : 1;
+}
+
+static int l_tree_gc(lua_State *L)
+{
+    struct qn_tree **box = luaL_checkudata(L, 1, TREE);
+    qn_tree_free(*box);
+    *box = NULL;
+    return 0;
+}
+
+/* tree:take() -> leaf | nil */
+static int l_tree_take(lua_State *L)
+{
+    uint32_t leaf = qn_tree_take(check_tree(L, 1));
+    if (leaf) lua_pushinteger(L, leaf);
+    else lua_pushnil(L);
+    return 1;
+}
+
+/* tree:range(leaf) -> from_ms, to_ms; nothing when leaves are no times */
+static int l_tree_range(lua_State *L)
+{
+    struct qn_tree *tree = check_tree(L, 1);
+    uint32_t leaf = check_leaf(L, 2, tree);
+    if (!qn_tree_by_time(tree)) return 0;
+    int64_t from_ms, to_ms;
+    qn_tree_range(tree, leaf, &from_ms, &to_ms);
+    lua_pushinteger(L, from_ms);
+    lua_pushinteger(L, to_ms);
+    return 2;
+}
+
+/* tree:index(leaf) -> 1-based position of its item, or of its chunk in the first cut */
+static int l_tree_index(lua_State *L)
+{
+    struct qn_tree *tree = check_tree(L, 1);
+    lua_pushinteger(L, (lua_Integer)qn_tree_index(tree, check_leaf(L, 2, tree)) + 1);
+    return 1;
+}
+
+/* tree:split(leaf) -> first, second | nil, "whole"|"floor"|"limit" */
+static int l_tree_split(lua_State *L)
+{
+    struct qn_tree *tree = check_tree(L, 1);
+    struct qn_err err;
+    uint32_t first, second;
+    int rc = qn_tree_split(tree, check_leaf(L, 2, tree), &first, &second, &err);
+    if (rc == 0) {
+        lua_pushinteger(L, first);
+        lua_pushinteger(L, second);
+        return 2;
+    }
+    if (rc == QN_ESTATE || rc == QN_ENOMEM) return qn_lua_raise(L, NULL, &err);
+    lua_pushnil(L);
+    lua_pushstring(L, rc == QN_EDENIED ? "whole" : rc == QN_ELIMIT ? "limit" : "floor");
+    return 2;
+}
+
+/* tree:reopen(leaf): a RUNNING or WHOLE leaf is OPEN again */
+static int l_tree_reopen(lua_State *L)
+{
+    struct qn_tree *tree = check_tree(L, 1);
+    struct qn_err err;
+    int rc = qn_tree_move(tree, check_leaf(L, 2, tree), QN_LEAF_OPEN, &err);
+    return rc < 0 ? qn_lua_raise(L, NULL, &err) : 0;
+}
+
+/* tree:leaves() -> list in plan order */
+static int l_tree_leaves(lua_State *L)
+{
+    struct qn_tree *tree = check_tree(L, 1);
+    lua_newtable(L);
+    lua_Integer n = 0;
+    for (uint32_t leaf = qn_tree_first(tree); leaf; leaf = qn_tree_next(tree, leaf)) {
+        lua_pushinteger(L, leaf);
+        lua_rawseti(L, -2, ++n);
+    }
+    return 1;
+}
+
+static const char *const state_names[QN_LEAF_STATES] = {"open", "running", "whole", "committed", "hole", "split"};
+
+/* tree:state(leaf) -> "open"|"running"|"whole"|"committed"|"hole"|"split" */
+static int l_tree_state(lua_State *L)
+{
+    struct qn_tree *tree = check_tree(L, 1);
+    lua_pushstring(L, state_names[qn_tree_state(tree, check_leaf(L, 2, tree))]);
+    return 1;
+}
+
+/* tree:counts() -> { open=, running=, whole=, committed=, holes=, splits= } */
+static int l_tree_counts(lua_State *L)
+{
+    static const char *const names[QN_LEAF_STATES] = {"open", "running", "whole", "committed", "holes", "splits"};
+    struct qn_tree *tree = check_tree(L, 1);
+    lua_createtable(L, 0, QN_LEAF_STATES);
+    for (int i = 0; i < QN_LEAF_STATES; i++) {
+        lua_pushinteger(L, (lua_Integer)qn_tree_count(tree, (enum qn_leaf_state)i));
+        lua_setfield(L, -2, names[i]);
+    }
+    return 1;
+}
+
+/* tree:tiled() -> boolean */
+static int l_tree_tiled(lua_State *L)
+{
+    lua_pushboolean(L, qn_tree_tiled(check_tree(L, 1)));
+    return 1;
+}
+
+/* ---- sink ---- */
+
+/* sink{ path=, format="csv"|"ndjson"|"json", header=, run= } -> sink | nil, err */
+static int l_run_sink(lua_State *L)
+{
+    static const char *const names[] = {"path", "format", "header", "run", NULL};
+    static const char *const formats[] = {"csv", "ndjson", "json", NULL};
+    check_options(L, names);
+    struct qn_file_sink_options options = {.path = qn_field_string(L, 1, "path", NULL)};
+    const char *format = qn_field_string(L, 1, "format", "csv");
+    int number = 0;
+    while (formats[number] && strcmp(formats[number], format) != 0) number++;
+    if (!formats[number]) return luaL_error(L, "option 'format' is csv, ndjson or json, not '%s'", format);
+    options.format = (enum qn_sink_format)number;
+    options.header = qn_field_string(L, 1, "header", NULL);
+    if (options.header) options.header_size = strlen(options.header); /* names of columns hold no NUL */
+    options.run = qn_field_string(L, 1, "run", "run");
+    struct qn_err err;
+    struct qn_sink **box = new_box(L, SINK, sizeof *box, 1); /* [options, sink] */
+    lua_pushstring(L, options.run);
+    lua_setiuservalue(L, -2, 1);
+    return qn_file_sink_open(&options, box, &err) < 0 ? qn_lua_fail(L, NULL, &err) : 1;
+}
+
+static int l_sink_gc(lua_State *L)
+{
+    struct qn_sink **box = luaL_checkudata(L, 1, SINK);
+    if (*box) (*box)->class->free(*box);
+    *box = NULL;
+    return 0;
+}
+
+/* ---- sequencer ---- */
+
+static struct qn_sequencer *check_sequencer(lua_State *L)
+{
+    struct sequencer_box *box = luaL_checkudata(L, 1, SEQUENCER);
+    if (!box->sequencer) luaL_error(L, "the sequencer is closed");
+    return box->sequencer;
+}
+
+static uint32_t check_own_leaf(lua_State *L)
+{
+    lua_getiuservalue(L, 1, 1);
+    uint32_t leaf = check_leaf(L, 2, check_tree(L, -1));
+    lua_pop(L, 1);
+    return leaf;
+}
+
+/* `.NAME.RUN.spool` beside the output, or the folder for temporary files. Pushes the text. */
+static const char *push_spool_dir(lua_State *L, struct qn_sink *sink)
+{
+    const char *given = qn_field_string(L, 1, "spool_dir", NULL);
+    if (given) return lua_pushstring(L, given);
+    const char *partial = sink->class->partial_path(sink);
+    size_t size = strlen(partial), tail = sizeof PARTIAL - 1;
+    if (size > tail && strcmp(partial + size - tail, PARTIAL) == 0) {
+        lua_pushlstring(L, partial, size - tail);
+        lua_pushliteral(L, ".spool");
+        lua_concat(L, 2);
+        return lua_tostring(L, -1);
+    }
+    const char *temporary = getenv("TMPDIR");
+    return lua_pushstring(L, temporary && *temporary ? temporary : "/tmp");
+}
+
+static size_t size_field(lua_State *L, const char *name)
+{
+    lua_Integer value = qn_field_integer(L, 1, name, 0);
+    if (value < 0) luaL_error(L, "option '%s' must not be negative", name);
+    return (size_t)value;
+}
+
+static void check_span(lua_State *L, const struct qn_tree *tree)
+{
+    int64_t from_ms, to_ms;
+    qn_tree_span(tree, &from_ms, &to_ms);
+    if (qn_field_integer(L, 1, "from", from_ms) != from_ms || qn_field_integer(L, 1, "to", to_ms) != to_ms) {
+        luaL_error(L, "options 'from' and 'to' must be those of the tree");
+    }
+}
+
+/* sequencer{ tree=, plan=, sink=, key=, owner=, order=, from=, to=, leaf_memory=, memory=, spool_dir= } -> sequencer */
+static int l_run_sequencer(lua_State *L)
+{
+    static const char *const names[] = {"tree", "plan", "sink", "key", "owner", "order", "from", "to", "leaf_memory",
+                                        "memory", "spool_dir", NULL};
+    check_options(L, names);
+    lua_settop(L, 1);
+    lua_getfield(L, 1, "tree"); /* [options, tree, plan, sink] */
+    lua_getfield(L, 1, "plan");
+    lua_getfield(L, 1, "sink");
+    struct qn_tree *tree = check_tree(L, 2);
+    if (!lua_isnil(L, 3)) luaL_checkudata(L, 3, PLAN);
+    struct qn_sink **sink = luaL_checkudata(L, 4, SINK);
+    if (!*sink) return luaL_error(L, "the sink is closed");
+    check_span(L, tree);
+    lua_getiuservalue(L, 4, 1); /* [.., run] */
+    struct qn_sequencer_options options = {
+        .tree = tree, .sink = *sink, .run = lua_tostring(L, -1),
+        .key = qn_field_boolean(L, 1, "key", false), .owner = qn_field_boolean(L, 1, "owner", false),
+        .order = qn_field_boolean(L, 1, "order", false), .leaf_memory = size_field(L, "leaf_memory"),
+        .memory = size_field(L, "memory"), .spool_dir = push_spool_dir(L, *sink),
+    };
+    struct sequencer_box *box = new_box(L, SEQUENCER, sizeof *box, 3); /* [options, tree, plan, sink, run, dir, box] */
+    for (int i = 1; i <= 3; i++) {
+        lua_pushvalue(L, i + 1);
+        lua_setiuservalue(L, -2, i);
+    }
+    struct qn_err err;
+    options.store = box->store = qn_memory_store_new();
+    if (!box->store) return luaL_error(L, "out of memory for the run's state");
+    return qn_sequencer_new(&options, &box->sequencer, &err) < 0 ? qn_lua_raise(L, NULL, &err) : 1;
+}
+
+static int l_sequencer_gc(lua_State *L)
+{
+    struct sequencer_box *box = luaL_checkudata(L, 1, SEQUENCER);
+    qn_sequencer_free(box->sequencer);
+    if (box->store) box->store->class->free(box->store);
+    *box = (struct sequencer_box){NULL, NULL};
+    return 0;
+}
+
+/* sequencer:begin(leaf) */
+static int l_sequencer_begin(lua_State *L)
+{
+    struct qn_err err;
+    int rc = qn_sequencer_begin(check_sequencer(L), check_own_leaf(L), &err);
+    return rc < 0 ? qn_lua_raise(L, NULL, &err) : 0;
+}
+
+/* sequencer:add(leaf, page, batch) -> true | nil, err. Takes the batch: its memory does not wait for the collector. */
+static int l_sequencer_add(lua_State *L)
+{
+    struct qn_sequencer *sequencer = check_sequencer(L);
+    uint32_t leaf = check_own_leaf(L);
+    lua_Integer page = luaL_checkinteger(L, 3);
+    luaL_argcheck(L, page >= 1 && page <= UINT32_MAX, 3, "pages count from 1");
+    struct qn_batch **batch = luaL_checkudata(L, 4, BATCH);
+    luaL_argcheck(L, *batch != NULL, 4, "the batch is gone");
+    struct qn_err err;
+    int rc = qn_sequencer_add(sequencer, leaf, (uint32_t)page, *batch, &err);
+    qn_batch_unref(*batch);
+    *batch = NULL;
+    if (rc < 0) return qn_lua_fail(L, NULL, &err);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
+static void set_count(lua_State *L, const char *name, uint64_t value)
+{
+    lua_pushinteger(L, (lua_Integer)value);
+    lua_setfield(L, -2, name);
+}
+
+/* sequencer:finish(leaf, pages) -> { received=, rows= } | nil, err */
+static int l_sequencer_finish(lua_State *L)
+{
+    struct qn_sequencer *sequencer = check_sequencer(L);
+    uint32_t leaf = check_own_leaf(L);
+    lua_Integer pages = luaL_checkinteger(L, 3);
+    luaL_argcheck(L, pages >= 0 && pages <= UINT32_MAX, 3, "not a number of pages");
+    struct qn_leaf_facts facts;
+    struct qn_err err;
+    if (qn_sequencer_finish(sequencer, leaf, (uint32_t)pages, &facts, &err) < 0) return qn_lua_fail(L, NULL, &err);
+    lua_createtable(L, 0, 2);
+    set_count(L, "received", facts.records);
+    set_count(L, "rows", facts.rows);
+    return 1;
+}
+
+/* sequencer:discard(leaf) */
+static int l_sequencer_discard(lua_State *L)
+{
+    qn_sequencer_discard(check_sequencer(L), check_own_leaf(L));
+    return 0;
+}
+
+/* sequencer:fail(leaf, reason) */
+static int l_sequencer_fail(lua_State *L)
+{
+    struct qn_sequencer *sequencer = check_sequencer(L);
+    struct qn_err err;
+    int rc = qn_sequencer_fail(sequencer, check_own_leaf(L), luaL_checkstring(L, 3), &err);
+    return rc < 0 ? qn_lua_raise(L, NULL, &err) : 0;
+}
+
+static void push_advance(lua_State *L, const struct qn_advance *done)
+{
+    lua_createtable(L, 0, 2);
+    lua_createtable(L, (int)done->count, 0); /* [result, committed] */
+    for (size_t i = 0; i < done->count; i++) {
+        lua_pushinteger(L, done->committed[i]);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, "committed");
+    lua_newtable(L);
+    if (done->refetch) {
+        lua_pushinteger(L, done->refetch);
+        lua_rawseti(L, -2, 1);
+    }
+    lua_setfield(L, -2, "refetch");
+}
+
+/* The table is made under pcall, so that what C holds is freed however that ends. */
+static int protected_push(lua_State *L)
+{
+    push_advance(L, lua_touserdata(L, 1));
+    return 1;
+}
+
+/* sequencer:advance() -> { committed={leaf...}, refetch={leaf...} } | nil, err */
+static int l_sequencer_advance(lua_State *L)
+{
+    struct qn_sequencer *sequencer = check_sequencer(L);
+    struct qn_advance done;
+    struct qn_err err;
+    lua_pushcfunction(L, protected_push);
+    lua_pushlightuserdata(L, &done);
+    if (qn_sequencer_advance(sequencer, &done, &err) < 0) return qn_lua_fail(L, NULL, &err);
+    int rc = lua_pcall(L, 1, 1, 0);
+    qn_advance_free(&done);
+    return rc == LUA_OK ? 1 : lua_error(L);
+}
+
+/* sequencer:facts() -> sums over committed leaves */
+static int l_sequencer_facts(lua_State *L)
+{
+    struct qn_sequencer_facts facts;
+    qn_sequencer_facts(check_sequencer(L), &facts);
+    lua_createtable(L, 0, 8);
+    set_count(L, "rows", facts.leaves.rows);
+    set_count(L, "records", facts.leaves.records);
+    set_count(L, "duplicates", facts.leaves.duplicates);
+    set_count(L, "disowned", facts.leaves.disowned);
+    set_count(L, "outside", facts.leaves.outside);
+    set_count(L, "no_key", facts.leaves.no_key);
+    set_count(L, "no_owner", facts.leaves.no_owner);
+    set_count(L, "spooled_bytes", facts.spooled_bytes);
+    return 1;
+}
+
+/* sequencer:holes() -> list of { leaf=, from=, to=, reason= }; from and to only where leaves are times */
+static int l_sequencer_holes(lua_State *L)
+{
+    struct qn_sequencer *sequencer = check_sequencer(L);
+    lua_getiuservalue(L, 1, 1);
+    bool by_time = qn_tree_by_time(check_tree(L, -1));
+    size_t count;
+    const struct qn_hole *holes = qn_sequencer_holes(sequencer, &count);
+    lua_createtable(L, (int)count, 0); /* [.., list] */
+    for (size_t i = 0; i < count; i++) {
+        lua_createtable(L, 0, 4);
+        set_count(L, "leaf", holes[i].leaf);
+        if (by_time) {
+            lua_pushinteger(L, holes[i].from_ms);
+            lua_setfield(L, -2, "from");
+            lua_pushinteger(L, holes[i].to_ms);
+            lua_setfield(L, -2, "to");
+        }
+        lua_pushstring(L, holes[i].reason);
+        lua_setfield(L, -2, "reason");
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    return 1;
+}
+
+/* sequencer:close("publish"|"keep"|"discard") -> path of the partial file that stays ("": none) | nil, err */
+static int l_sequencer_close(lua_State *L)
+{
+    static const char *const ends[] = {"publish", "keep", "discard", NULL};
+    struct qn_sequencer *sequencer = check_sequencer(L);
+    int end = luaL_checkoption(L, 2, NULL, ends);
+    struct qn_err err;
+    if (qn_sequencer_close(sequencer, (enum qn_sequencer_end)end, &err) < 0) return qn_lua_fail(L, NULL, &err);
+    lua_getiuservalue(L, 1, 3);
+    struct qn_sink **sink = luaL_checkudata(L, -1, SINK);
+    lua_pushstring(L, (*sink)->class->partial_path(*sink));
+    return 1;
+}
+
+/* ---- module ---- */
+
+static void new_type(lua_State *L, const char *name, const luaL_Reg *meta, const luaL_Reg *methods)
+{
+    if (luaL_newmetatable(L, name)) {
+        luaL_setfuncs(L, meta, 0);
+        lua_newtable(L);
+        luaL_setfuncs(L, methods, 0);
+        lua_setfield(L, -2, "__index");
+        lua_pushstring(L, name);
+        lua_setfield(L, -2, "__metatable");
+    }
+    lua_pop(L, 1);
+}
+
+int luaopen_quern_core_run(lua_State *L)
+{
+    static const luaL_Reg tree_meta[] = {{"__gc", l_tree_gc}, {NULL, NULL}};
+    static const luaL_Reg tree_methods[] = {
+        {"take", l_tree_take}, {"range", l_tree_range}, {"index", l_tree_index}, {"split", l_tree_split},
+        {"reopen", l_tree_reopen}, {"leaves", l_tree_leaves}, {"state", l_tree_state}, {"counts", l_tree_counts},
+        {"tiled", l_tree_tiled}, {NULL, NULL}};
+    static const luaL_Reg sink_meta[] = {{"__gc", l_sink_gc}, {NULL, NULL}};
+    static const luaL_Reg sink_methods[] = {{NULL, NULL}};
+    static const luaL_Reg sequencer_meta[] = {{"__gc", l_sequencer_gc}, {"__close", l_sequencer_gc}, {NULL, NULL}};
+    static const luaL_Reg sequencer_methods[] = {
+        {"begin", l_sequencer_begin}, {"add", l_sequencer_add}, {"finish", l_sequencer_finish},
+        {"discard", l_sequencer_discard}, {"fail", l_sequencer_fail}, {"advance", l_sequencer_advance},
+        {"facts", l_sequencer_facts}, {"holes", l_sequencer_holes}, {"close", l_sequencer_close}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"tree", l_run_tree}, {"sink", l_run_sink}, {"sequencer", l_run_sequencer}, {NULL, NULL}};
+    new_type(L, TREE, tree_meta, tree_methods);
+    new_type(L, SINK, sink_meta, sink_methods);
+    new_type(L, SEQUENCER, sequencer_meta, sequencer_methods);
+    luaL_newlib(L, functions);
+    return 1;
+}
