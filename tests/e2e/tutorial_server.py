@@ -229,6 +229,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         text = self.respond(url_query, body, token)
         if token:
             token.accepted = True
+        if state.options.delay_ms:
+            time.sleep(state.plan.draw(key, 0, "delay") * state.options.delay_ms / 1000)
         if fault:
             self.note(faults.apply(self, fault, text), fault, body)
             return
@@ -425,6 +427,7 @@ def parse_options():
     parser.add_argument("--token-first", default="")
     parser.add_argument("--token-always", default="")
     parser.add_argument("--fault-seed", type=int, default=1)
+    parser.add_argument("--delay-ms", type=int, default=0, help="answers wait up to this long, seeded by the request")
     parser.add_argument("--log", help="file for the request log, one JSON object a line")
     return parser.parse_args()
 
