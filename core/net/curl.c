@@ -206,6 +206,7 @@ static void finish(struct curl_exchange *exchange)
     memcpy(result->peer, exchange->peer, sizeof result->peer);
     result->elapsed_ms = qn_loop_now(exchange->transport->loop) - exchange->started_ms;
     release(exchange);
+    if (result->kind != QN_RESULT_ANSWER) qn_curl_answer_free(&exchange->answer);
     qn_op_complete(&exchange->head.op);
 }
 

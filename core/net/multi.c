@@ -9,6 +9,7 @@ struct qn_multi {
     struct qn_loop *loop;
     CURLM *handle;
     uv_timer_t timer;
+    struct qn_multi_transfer *unwatched; /* sockets without a watch: found inside curl, ended by collect */
 };
 
 /* One watched socket. Made by the socket callback, freed when libuv has closed the poll. */
@@ -19,11 +20,20 @@ struct watch {
     int events; /* UV_READABLE | UV_WRITABLE, as curl asked last */
 };
 
+static void end(struct qn_multi *multi, struct qn_multi_transfer *transfer, CURLcode code)
+{
+    qn_multi_remove(multi, transfer);
+    transfer->done(transfer, code);
+    /* Timers of libuv run before its poll, which must not sleep on while a result waits to be looked at. */
+    qn_loop_wake(multi->loop);
+}
+
 /* Takes every finished transfer out. Must follow each curl_multi_socket_action: nothing else tells. */
 static void collect(struct qn_multi *multi)
 {
     CURLMsg *message;
     int left;
+    while (multi->unwatched) end(multi, multi->unwatched, CURLE_OUT_OF_MEMORY);
     while ((message = curl_multi_info_read(multi->handle, &left))) {
         if (message->msg != CURLMSG_DONE) continue;
         /* The message dies with the removal: copy first. */
@@ -31,10 +41,7 @@ static void collect(struct qn_multi *multi)
         CURLcode code = message->data.result;
         struct qn_multi_transfer *transfer = NULL;
         curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&transfer);
-        qn_multi_remove(multi, transfer);
-        transfer->done(transfer, code);
-        /* Timers of libuv run before its poll, which must not sleep on while a result waits to be looked at. */
-        qn_loop_wake(multi->loop);
+        end(multi, transfer, code);
     }
 }
 
@@ -95,9 +102,19 @@ static struct watch *watch_new(struct qn_multi *multi, curl_socket_t socket)
     return watch;
 }
 
+/* Only this transfer ends. Failing the callback instead would fail every transfer of the multi, and none at once. */
+static void give_up(struct qn_multi *multi, CURL *easy)
+{
+    struct qn_multi_transfer *transfer = NULL;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&transfer);
+    if (!transfer || transfer->unwatched) return;
+    transfer->unwatched = true;
+    transfer->next_unwatched = multi->unwatched;
+    multi->unwatched = transfer;
+}
+
 static int on_socket(CURL *easy, curl_socket_t socket, int what, void *user, void *socket_user)
 {
-    (void)easy;
     struct qn_multi *multi = user;
     struct watch *watch = socket_user;
     if (what == CURL_POLL_REMOVE) {
@@ -108,10 +125,16 @@ static int on_socket(CURL *easy, curl_socket_t socket, int what, void *user, voi
         uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
         return 0;
     }
-    if (!watch && !(watch = watch_new(multi, socket))) return -1; /* curl fails the transfers of the multi */
+    if (!watch) watch = watch_new(multi, socket);
+    if (!watch) {
+        give_up(multi, easy);
+        return 0;
+    }
     watch->events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
-    if (watch->events) return uv_poll_start(&watch->poll, watch->events, on_poll) < 0 ? -1 : 0;
-    uv_poll_stop(&watch->poll);
+    if (!watch->events)
+        uv_poll_stop(&watch->poll);
+    else if (uv_poll_start(&watch->poll, watch->events, on_poll) < 0)
+        give_up(multi, easy);
     return 0;
 }
 
@@ -179,6 +202,12 @@ void qn_multi_remove(struct qn_multi *multi, struct qn_multi_transfer *transfer)
 {
     if (!transfer->running) return;
     transfer->running = false;
+    if (transfer->unwatched) {
+        struct qn_multi_transfer **at = &multi->unwatched;
+        while (*at != transfer) at = &(*at)->next_unwatched;
+        *at = transfer->next_unwatched;
+        transfer->unwatched = false;
+    }
     curl_multi_remove_handle(multi->handle, transfer->easy);
     qn_loop_hold(multi->loop, -1);
 }

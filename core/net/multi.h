@@ -14,7 +14,9 @@ struct qn_multi; /* opaque */
 struct qn_multi_transfer { /* embedded by its owner */
     void *easy;            /* CURL *, set by the owner; its CURLOPT_PRIVATE belongs to the multi */
     void (*done)(struct qn_multi_transfer *transfer, int curl_code);
-    bool running; /* the multi's own */
+    bool running;   /* the multi's own from here */
+    bool unwatched; /* no memory to watch its socket: ends with CURLE_OUT_OF_MEMORY */
+    struct qn_multi_transfer *next_unwatched;
 };
 
 /* max_connections: at once, 0: no bound. */

@@ -76,6 +76,9 @@ static int read_parts(CURLU *handle, const char *text, struct url *url, struct q
     if (curl_url_get(handle, CURLUPART_SCHEME, &url->scheme, 0) != CURLUE_OK ||
         (strcmp(url->scheme, "http") != 0 && strcmp(url->scheme, "https") != 0))
         return fail_url(err, QN_EDENIED, "only http and https urls are allowed", text);
+    const char *authority = strstr(text, "://");
+    if (authority && authority[3] == '/') /* libcurl would take what follows for the host */
+        return fail_url(err, QN_EINVAL, "url without a host", text);
     /* The text is not quoted: it may hold a password. */
     if (has_userinfo(handle)) return qn_fail(err, QN_EDENIED, "a url must not carry a user name or password");
     if (curl_url_get(handle, CURLUPART_HOST, &url->host, 0) != CURLUE_OK || !url->host[0])

@@ -656,19 +656,51 @@ static void test_no_memory(void **state)
     close_fixture(&f);
 }
 
+/* Memory runs out at the n-th allocation of client or server: whatever comes of it, it ends and leaves nothing. */
+static void test_no_memory_on_the_way(void **state)
+{
+    (void)state;
+    for (uint64_t n = 1; n < 60; n++) {
+        struct fixture f;
+        open_fixture(&f);
+        struct qn_request request = {.method = "GET", .url = f.url, .total_ms = 1000};
+        struct qn_exchange *exchange = begin(&f, &request);
+        qn_mem_fail_after(n);
+        while (exchange->op.state == QN_OP_PENDING) {
+            qn_loop_turn(f.world.loop, true);
+            qn_served_free(qn_server_next(f.server)); /* answers 500 */
+        }
+        qn_mem_fail_after(0);
+        if (exchange->result.kind != QN_RESULT_ANSWER) assert_true(exchange->result.message[0]);
+        qn_exchange_free(exchange);
+        close_fixture(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_answer),       cmocka_unit_test(test_request_parts),
-        cmocka_unit_test(test_bad_requests), cmocka_unit_test(test_keep_alive),
-        cmocka_unit_test(test_gzip),         cmocka_unit_test(test_large),
-        cmocka_unit_test(test_parallel),     cmocka_unit_test(test_faults),
-        cmocka_unit_test(test_timeouts),     cmocka_unit_test(test_too_large),
-        cmocka_unit_test(test_refused),      cmocka_unit_test(test_raw_answers),
-        cmocka_unit_test(test_cancel),       cmocka_unit_test(test_peer_rule),
-        cmocka_unit_test(test_denied),       cmocka_unit_test(test_proxy_not_for_loopback),
-        cmocka_unit_test(test_judge),        cmocka_unit_test(test_header_flood),
-        cmocka_unit_test(test_ca_file),      cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_answer),
+        cmocka_unit_test(test_request_parts),
+        cmocka_unit_test(test_bad_requests),
+        cmocka_unit_test(test_keep_alive),
+        cmocka_unit_test(test_gzip),
+        cmocka_unit_test(test_large),
+        cmocka_unit_test(test_parallel),
+        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_timeouts),
+        cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_raw_answers),
+        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_peer_rule),
+        cmocka_unit_test(test_denied),
+        cmocka_unit_test(test_proxy_not_for_loopback),
+        cmocka_unit_test(test_judge),
+        cmocka_unit_test(test_header_flood),
+        cmocka_unit_test(test_ca_file),
+        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_no_memory_on_the_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,6 +71,7 @@ static void test_join_prefix(void **state)
         {"https://h/p", "https://u@h/x", "denied"},
         {"https://h/p", "https://u:p@h/x", "denied"},
         {"https://h/p", "/a\nb", "invalid"},
+        {"https://h/p", "https:///h/x", "invalid"},
         {"not a base", "/a", "invalid"},
     };
     (void)state;
