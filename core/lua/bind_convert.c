@@ -22,7 +22,7 @@
 
 #define WORKERS "quern.workers"
 #define JOB     "quern.convert.job"
-#define DOC     "quern.doc"
+#define DOC     "quern.convert.doc"
 #define BATCH   "quern.batch"
 
 enum { DEFAULT_MEMORY_MB = 256, DEFAULT_INSTRUCTIONS = 10000000, MAX_THREADS = 64 };

@@ -4,10 +4,12 @@
 
 #include <lauxlib.h>
 
+#include "lua/bind_json.h"
+
 enum { SAFE_DIGITS = 18 };
 
 /* Keys of the registry: the addresses count. */
-static const char null_key, decode_key, encode_key;
+static const char decode_key, encode_key;
 
 static void keep_field(lua_State *L, const char *field, const char *key)
 {
@@ -20,7 +22,6 @@ void qn_lua_values_open(lua_State *L)
     lua_getglobal(L, "require");
     lua_pushliteral(L, "quern.core.json");
     lua_call(L, 1, 1); /* [json] */
-    keep_field(L, "null", &null_key);
     keep_field(L, "decode", &decode_key);
     keep_field(L, "encode", &encode_key);
     lua_pop(L, 1);
@@ -51,7 +52,7 @@ void qn_lua_push_value(lua_State *L, const struct qn_value *value)
 {
     switch (value->kind) {
     case QN_VALUE_MISSING: lua_pushnil(L); break;
-    case QN_VALUE_NULL: lua_rawgetp(L, LUA_REGISTRYINDEX, &null_key); break;
+    case QN_VALUE_NULL: qn_lua_push_null(L); break;
     case QN_VALUE_BOOL: lua_pushboolean(L, value->boolean); break;
     case QN_VALUE_INTEGER: lua_pushinteger(L, value->integer); break;
     case QN_VALUE_DOUBLE: lua_pushnumber(L, value->number); break;
@@ -103,7 +104,7 @@ static bool encode(lua_State *L, int index, struct qn_arena *arena, struct qn_va
         luaL_tolstring(L, index, NULL); /* [text] */
         return take_text(L, arena, QN_VALUE_TEXT, out);
     }
-    enum qn_value_kind kind = has_meta_name(L, index, "quern.number") ? QN_VALUE_NUMBER : QN_VALUE_JSON;
+    enum qn_value_kind kind = luaL_testudata(L, index, QN_LUA_NUMBER) ? QN_VALUE_NUMBER : QN_VALUE_JSON;
     lua_rawgetp(L, LUA_REGISTRYINDEX, &encode_key);
     lua_pushvalue(L, index);
     if (lua_pcall(L, 1, 1, 0) != LUA_OK) { /* [error] */
@@ -114,21 +115,8 @@ static bool encode(lua_State *L, int index, struct qn_arena *arena, struct qn_va
     return take_text(L, arena, kind, out);
 }
 
-static bool is_null(lua_State *L, int index)
-{
-    index = lua_absindex(L, index);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &null_key);
-    bool same = lua_rawequal(L, -1, index);
-    lua_pop(L, 1);
-    return same;
-}
-
 bool qn_lua_to_value(lua_State *L, int index, struct qn_arena *arena, struct qn_value *out)
 {
-    if (is_null(L, index)) {
-        out->kind = QN_VALUE_NULL;
-        return true;
-    }
     switch (lua_type(L, index)) {
     case LUA_TBOOLEAN:
         out->kind = QN_VALUE_BOOL;
@@ -142,6 +130,9 @@ bool qn_lua_to_value(lua_State *L, int index, struct qn_arena *arena, struct qn_
             out->number = lua_tonumber(L, index);
         return true;
     case LUA_TSTRING: lua_pushvalue(L, index); return take_text(L, arena, QN_VALUE_TEXT, out);
+    case LUA_TLIGHTUSERDATA:
+        out->kind = QN_VALUE_NULL;
+        return qn_lua_is_null(L, index) || refuse_type(L, index);
     case LUA_TTABLE:
     case LUA_TUSERDATA: return encode(L, index, arena, out);
     default: return refuse_type(L, index);

@@ -205,6 +205,9 @@ static int take_answer(lua_State *L, struct call *call, int columns)
         return qn_fail(call->err, QN_ESCRIPT, "transform of %s: it must return a row, a list of rows or nil, not a %s",
                        call->worker->setup->script_path, luaL_typename(L, answer));
     }
+    lua_pushnil(L);
+    if (!lua_next(L, answer)) return 0; /* an empty table is an empty list of rows */
+    lua_pop(L, 2);
     bool list = lua_rawgeti(L, answer, 1) != LUA_TNIL;
     lua_pop(L, 1);
     return list ? emit_list(L, call, columns, answer) : emit_table(L, call, columns, answer);
@@ -264,7 +267,7 @@ static int script_error(struct qn_worker *worker, int status, struct qn_err *err
     if (status == LUA_ERRMEM) {
         lua_gc(L, LUA_GCCOLLECT, 0);
         return qn_fail(err, QN_ESCRIPT,
-                       "transform failed: the function transform of %s passed the memory limit of %zu MB",
+                       "transform failed: the function transform of %s ran out of memory (the limit is %zu MB)",
                        setup->script_path, setup->memory_bytes >> 20);
     }
     if (qn_budget_tripped(L)) {

@@ -28,28 +28,40 @@ local function frozen(value)
   })
 end
 
--- Time stands still: os.time() and os.date() tell the run's `now`, os.clock() tells 0.
-local function freeze_time(now_ms)
-  local now = now_ms // 1000
-  local time, date = os.time, os.date
-  os.time = function(fields)
-    if fields == nil then return now end
-    return time(fields)
+-- Records may be rows: as they are, or in a list.
+local function plain(result)
+  if view.is_view(result) then return view.table(result) end
+  if type(result) == "table" then
+    for index = 1, #result do
+      if view.is_view(result[index]) then result[index] = view.table(result[index]) end
+    end
   end
-  os.date = function(format, seconds)
-    return date(format or "!%Y-%m-%dT%H:%M:%SZ", seconds or now)
-  end
-  os.clock = function() return 0.0 end
+  return result
 end
 
-local function load_transform(script)
-  local fn, err = sandbox.load(script.source, script.name, script.dir)
+-- An `os` in which time stands still: time() and date() tell the run's `now`, clock() tells 0.
+local function still_os(now_ms)
+  local now = now_ms // 1000
+  return {
+    time = function(fields)
+      if fields == nil then return now end
+      return os.time(fields)
+    end,
+    date = function(format, seconds) return os.date(format or "!%Y-%m-%dT%H:%M:%SZ", seconds or now) end,
+    clock = function() return 0.0 end,
+  }
+end
+
+-- The main state has loaded these bytes before and seen that loading is pure.
+local function load_transform(script, now_ms)
+  local environment = sandbox.environment(script.dir)
+  environment.os = still_os(now_ms)
+  local fn, err = load(script.source, script.name, "t", environment)
   if not fn then error(err, 0) end
   local query = fn()
   local transform = type(query) == "table" and query.transform
   if type(transform) ~= "function" then
-    error(("%s does not return a query with a transform when it is loaded again; loading must always give the same")
-      :format(script.path), 0)
+    error(("%s does not return a query with a transform when it is loaded again"):format(script.path), 0)
   end
   return transform
 end
@@ -60,10 +72,9 @@ end
 ---@return fun(record: any, row: table, where: table): any apply  gives the transform's answer: nil, a row or a list of rows
 function M.open(script, context_json)
   local context = assert(json.decode(context_json))
-  freeze_time(math.tointeger(context.now_ms) or 0)
   local seed_random = math.randomseed
   seed_random(0)
-  local transform = load_transform(script)
+  local transform = load_transform(script, math.tointeger(context.now_ms) or 0)
   local params, shared = frozen(context.params), frozen(context.shared)
   local chunk_text, chunk
 
@@ -75,8 +86,7 @@ function M.open(script, context_json)
     local result = transform(record, row, {
       params = params, shared = shared, chunk = chunk, page = where.page, record = where.record,
     })
-    if view.is_view(result) then return view.table(result) end
-    return result
+    return plain(result)
   end
 end
 

@@ -188,8 +188,8 @@ static void test_limits(void **state)
     assert_string_equal(text, HERE "transform failed: the function transform of test.lua ran more than 10000000 Lua "
                                    "instructions");
     text = convert(TRANSFORM("local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end"), ONE, QN_FORMAT_CSV);
-    assert_string_equal(text,
-                        HERE "transform failed: the function transform of test.lua passed the memory limit of 32 MB");
+    assert_string_equal(text, HERE
+                        "transform failed: the function transform of test.lua ran out of memory (the limit is 32 MB)");
 }
 
 static void test_scripts_refused(void **state)
