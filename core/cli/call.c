@@ -3,8 +3,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/time.h"
 #include "cli/cli.h"
 #include "cli/log.h"
 #include "cli/progress.h"
@@ -90,14 +92,33 @@ int cli_call(const struct cli_call *call, struct qn_buf *result)
     return status;
 }
 
-void cli_print_message(const struct qn_buf *result)
+/* {"level":"error","message":"...","time":"...","type":"log"}, as the run loop's own events are written. */
+static void print_log_line(const char *message)
+{
+    struct timespec now;
+    char time[QN_TIME_TEXT_SIZE];
+    struct qn_buf line;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    qn_time_format((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, 3, time);
+    qn_buf_init(&line, QN_BUF_NO_CAP);
+    if (qn_buf_add_str(&line, "{\"level\":\"error\"") == 0 && cli_add_member(&line, "message", message) == 0 &&
+        cli_add_member(&line, "time", time) == 0 && cli_add_member(&line, "type", "log") == 0)
+        fprintf(stderr, "%.*s}\n", (int)line.size, line.data);
+    qn_buf_free(&line);
+}
+
+void cli_print_message(const struct qn_buf *result, bool log_json)
 {
     struct cli_event event;
     const char *message;
 
     cli_event_open(&event, result->data ? result->data : "", result->size);
     message = cli_event_text(&event, "message");
-    if (*message) fprintf(stderr, "quern: %s\n", message);
+    if (*message && log_json)
+        print_log_line(message);
+    else if (*message)
+        fprintf(stderr, "quern: %s\n", message);
     cli_event_close(&event);
 }
 

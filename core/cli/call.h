@@ -21,7 +21,7 @@ struct cli_call {
 /* Runs it; *result gets the result's JSON text. Returns the exit status. SIGINT and SIGTERM interrupt the call; a
  * second one ends the program at once. */
 int cli_call(const struct cli_call *call, struct qn_buf *result);
-/* Prints the result's message, if there is one, as "quern: ...". */
-void cli_print_message(const struct qn_buf *result);
+/* Prints the result's message, if there is one: "quern: ...", or with log_json an event of type "log". */
+void cli_print_message(const struct qn_buf *result, bool log_json);
 /* The options of a call on a script: {"script":..., members of options with a key, "params":{...}}. NUL-terminated. */
 int cli_script_options(const struct cli_args *args, const char *script, struct qn_buf *options);

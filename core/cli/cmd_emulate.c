@@ -118,7 +118,7 @@ static int run(const struct cli_args *args)
             .user = (void *)args,
         };
         status = cli_call(&call, &result);
-        cli_print_message(&result);
+        cli_print_message(&result, call.log_json);
     }
     qn_buf_free(&request);
     qn_buf_free(&result);

@@ -31,7 +31,7 @@ static int run(const struct cli_args *args)
             putchar('\n');
             status = cli_finish_output(CLI_OK);
         } else {
-            cli_print_message(&result);
+            cli_print_message(&result, false);
         }
     }
     qn_buf_free(&request);

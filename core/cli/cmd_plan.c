@@ -56,7 +56,7 @@ static int run(const struct cli_args *args)
             .allow_insecure = cli_args_has(args, "allow-insecure"),
         };
         status = cli_call(&call, &result);
-        cli_print_message(&result);
+        cli_print_message(&result, false);
         if (status == CLI_OK) status = print_plan(&result, cli_args_has(args, "json"));
     }
     qn_buf_free(&request);

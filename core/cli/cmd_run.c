@@ -55,7 +55,7 @@ static int list_scripts(void)
 
     qn_buf_init(&result, QN_BUF_NO_CAP);
     status = cli_call(&call, &result);
-    cli_print_message(&result);
+    cli_print_message(&result, false);
     if (status == CLI_OK) status = print_scripts(&result);
     qn_buf_free(&result);
     return status;
@@ -123,13 +123,13 @@ static int open_summary(const char *path, int *fd)
     return CLI_OK;
 }
 
-static int finish(const struct cli_args *args, int status, int summary_fd, const struct qn_buf *result)
+static int finish(const struct cli_args *args, int status, int summary_fd, bool log_json, const struct qn_buf *result)
 {
     const char *path = cli_args_get(args, "summary");
 
     if (status != CLI_PIPE_CLOSED) {
-        cli_print_message(result);
-        if (status == CLI_OK || status == 3) print_summary(result);
+        cli_print_message(result, log_json);
+        if (!log_json && (status == CLI_OK || status == 3)) print_summary(result);
     }
     if (summary_fd >= 0 && write_summary(summary_fd, path, result) != CLI_OK && status == CLI_OK) return CLI_FAILED;
     return status;
@@ -163,7 +163,7 @@ static int run(const struct cli_args *args)
             .progress = true,
         };
         status = cli_call(&call, &result);
-        status = finish(args, status, summary_fd, &result);
+        status = finish(args, status, summary_fd, call.log_json, &result);
     }
     qn_buf_free(&request);
     qn_buf_free(&result);

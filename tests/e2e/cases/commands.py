@@ -59,7 +59,7 @@ def help_and_version(bench):
 def log_json(bench):
     with Server("--days", 31, "--rate", 40, "--max-records", 300, "--first", "502,429") as server:
         result = bench.quern("run", "details_sliced", *RANGE, "-o", "out.json", "--log", "json", env=server.env).expect(0)
-    events = [json.loads(line) for line in result.err.splitlines()[:-1]]
+    events = [json.loads(line) for line in result.err.splitlines()]
     kinds = [event["type"] for event in events]
     for kind in ("run_started", "leaf_started", "page", "split", "leaf_whole", "leaf_committed", "retry", "run_finished"):
         check(kind in kinds, "no event of type %s in %s", kind, sorted(set(kinds)))
