@@ -102,12 +102,6 @@ static void release(struct curl_exchange *exchange)
 
 /* ---- the peer rule ---- */
 
-bool qn_curl_peer_allowed(const char *scheme, const char *address, bool allow_insecure)
-{
-    return strcmp(scheme, "https") == 0 ||
-           (strcmp(scheme, "http") == 0 && (allow_insecure || qn_url_host_is_loopback(address)));
-}
-
 static bool judge_peer(struct curl_exchange *exchange, const char *address)
 {
     bool allowed = qn_curl_peer_allowed(exchange->plain ? "http" : "https", address, exchange->allow_insecure);
@@ -343,6 +337,8 @@ static void set_connection(struct curl_exchange *exchange, const struct qn_reque
     struct curl_transport *transport = exchange->transport;
     CURL *easy = exchange->transfer.easy;
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    /* A cancel or a timeout must not wait for the resolver's thread, which may be stuck for many seconds. */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "base/secret.h"
+#include "net/curl.h"
+#include "net/url.h"
 
 /* A text without memory to redact it is dropped: better no reason than a secret. */
 static void say(struct qn_result *result, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -135,6 +137,12 @@ static void say_reason(const struct qn_curl_end *end, struct qn_result *result)
         else
             say(result, "request to %s failed: %s", where, end->detail);
     }
+}
+
+bool qn_curl_peer_allowed(const char *scheme, const char *address, bool allow_insecure)
+{
+    return strcmp(scheme, "https") == 0 ||
+           (strcmp(scheme, "http") == 0 && (allow_insecure || qn_url_host_is_loopback(address)));
 }
 
 void qn_curl_judge(const struct qn_curl_end *end, struct qn_result *result)

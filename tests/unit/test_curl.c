@@ -23,13 +23,18 @@ struct fixture {
     char url[128];
 };
 
-static void open_fixture(struct fixture *f)
+static void open_fixture_on(struct fixture *f, struct qn_clock *(*make_clock)(void))
 {
     memset(f, 0, sizeof *f);
-    world_open(&f->world, qn_clock_real);
+    world_open(&f->world, make_clock);
     assert_int_equal(qn_server_listen(f->world.loop, "127.0.0.1", 0, &f->server, NULL), 0);
     assert_int_equal(qn_curl_new(f->world.loop, NULL, &f->transport, NULL), 0);
     snprintf(f->url, sizeof f->url, "http://127.0.0.1:%u/x", qn_server_port(f->server));
+}
+
+static void open_fixture(struct fixture *f)
+{
+    open_fixture_on(f, qn_clock_real);
 }
 
 static void close_fixture(struct fixture *f)
@@ -304,6 +309,37 @@ static void test_parallel(void **state)
         assert_int_equal(exchanges[i]->result.kind, QN_RESULT_ANSWER);
         qn_exchange_free(exchanges[i]);
     }
+    close_fixture(&f);
+}
+
+static void on_hour(struct qn_timer *timer)
+{
+    (void)timer;
+}
+
+static struct qn_clock *virtual_clock(void)
+{
+    return qn_clock_virtual(0);
+}
+
+/* A real transfer is a debt: a virtual clock stands still until it is paid. */
+static void test_virtual_clock_waits(void **state)
+{
+    struct fixture f;
+    struct qn_timer hour;
+    (void)state;
+    open_fixture_on(&f, virtual_clock);
+    qn_timer_init(&hour, on_hour);
+    assert_int_equal(qn_timer_start(f.world.loop, &hour, 3600 * 1000), 0);
+    struct qn_exchange *exchange = begin_get(&f);
+    struct qn_served *served = accept_one(&f);
+    assert_int_equal(qn_loop_now(f.world.loop), 0);
+    answer(served, 200, "ok", QN_FAULT_NONE, 0);
+    world_wait(&f.world, &exchange->op);
+    expect_body(exchange, 200, "ok");
+    qn_exchange_free(exchange);
+    while (hour.loop) qn_loop_turn(f.world.loop, true);
+    assert_int_equal(qn_loop_now(f.world.loop), 3600 * 1000);
     close_fixture(&f);
 }
 
@@ -687,6 +723,7 @@ int main(void)
         cmocka_unit_test(test_gzip),
         cmocka_unit_test(test_large),
         cmocka_unit_test(test_parallel),
+        cmocka_unit_test(test_virtual_clock_waits),
         cmocka_unit_test(test_faults),
         cmocka_unit_test(test_timeouts),
         cmocka_unit_test(test_too_large),
