@@ -89,7 +89,7 @@ static int slice(struct eval *e, const struct qn_selector *s, qn_node node, stru
         int rc = push(out, n);
         if (rc < 0) return rc;
     }
-    if (down) reverse(out->nodes + before, out->count - before);
+    if (down && out->count > before) reverse(out->nodes + before, out->count - before);
     return QN_OK;
 }
 
