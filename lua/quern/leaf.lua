@@ -34,6 +34,7 @@ end
 
 -- Accepts a body (then the fetch has ended) or says why not; a refusal is retried as the failure table says.
 local function accept(run, response)
+  if response.status == 204 then return { present = false, count = 0, values = {} } end
   local facts, err = run.workers:index(response.body)
   if not facts then return nil, err end
   if not facts.present and not run.query.pages.missing_ok then
@@ -47,6 +48,7 @@ local function read_page(run, leaf, request)
   local response, err = run.client:send(request, {
     leaf = leaf.label,
     classify = run.query.classify,
+    empty_ok = run.query.pages.missing_ok,
     accept = function(answer) return accept(run, answer) end,
   })
   if not response then return nil, err end

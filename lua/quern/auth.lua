@@ -1,0 +1,71 @@
+--- How requests are authorised. Values may be texts, secret handles, or descriptors of quern.env and quern.secret.env, which
+--- are read when the run begins.
+---
+---     auth = quern.auth.bearer(quern.secret.env "API_TOKEN")
+---     auth = quern.auth.client_credentials { token_url = "...", id = quern.env "ID", secret = quern.secret.env "SECRET" }
+local options = require "quern.options"
+
+local M = {}
+
+local meta = { __name = "quern.auth" }
+
+---@class quern.Auth
+---@field kind "bearer"|"basic"|"api_key"|"client_credentials"
+
+local VALUE = "string|table|userdata"
+
+local function make(kind, fields)
+  fields.kind = kind
+  return setmetatable(fields, meta)
+end
+
+--- A static token: `Authorization: Bearer ...`.
+---@param token string|table|userdata
+---@return quern.Auth
+function M.bearer(token)
+  if not options.is_type(token, VALUE) then error("quern.auth.bearer takes a token: quern.secret.env \"NAME\"", 2) end
+  return make("bearer", { token = token })
+end
+
+--- `Authorization: Basic ...` (RFC 7617).
+---@param user string|table
+---@param secret string|table|userdata
+---@return quern.Auth
+function M.basic(user, secret)
+  if not options.is_type(user, VALUE) or not options.is_type(secret, VALUE) then
+    error("quern.auth.basic takes a user and a secret", 2)
+  end
+  return make("basic", { user = user, secret = secret })
+end
+
+--- A header that holds a key.
+---@param opts { header: string, secret: string|table|userdata }
+---@return quern.Auth
+function M.api_key(opts)
+  return make("api_key", options.check("quern.auth.api_key", opts, {
+    header = { type = "string", required = true }, secret = { type = VALUE, required = true },
+  }))
+end
+
+--- OAuth 2 client credentials (RFC 6749 §4.4). One token for all requests of the client, renewed before it expires.
+---@param opts { token_url: string, id: string|table, secret: string|table|userdata, scope?: string, style?: "basic"|"form" }
+---  `style`: id and secret in a Basic header (default) or in the form body.
+---@return quern.Auth
+function M.client_credentials(opts)
+  local auth = options.check("quern.auth.client_credentials", opts, {
+    token_url = { type = "string|table", required = true }, id = { type = VALUE, required = true },
+    secret = { type = VALUE, required = true }, scope = "string", style = { type = "string", default = "basic" },
+  })
+  if auth.style ~= "basic" and auth.style ~= "form" then
+    error(("quern.auth.client_credentials: style is 'basic' or 'form', not '%s'"):format(auth.style), 2)
+  end
+  return make("client_credentials", auth)
+end
+
+---@param value any
+---@return boolean
+function M.is(value)
+  return getmetatable(value) == meta
+end
+
+return M
