@@ -9,12 +9,12 @@
 
 #include "base/mem.h"
 #include "lua/bind.h"
+#include "lua/bind_run.h"
 #include "lua/luax.h"
 #include "run/sequencer.h"
 #include "sink/file.h"
 #include "store/memory.h"
 
-#define TREE      "quern.tree"
 #define SINK      "quern.sink"
 #define SEQUENCER "quern.sequencer"
 #define PLAN      "quern.plan"
@@ -26,201 +26,6 @@ struct sequencer_box {
     struct qn_store *store;
 };
 
-/* An unknown option is told, not ignored. */
-static void check_options(lua_State *L, const char *const *names)
-{
-    luaL_checktype(L, 1, LUA_TTABLE);
-    for (lua_pushnil(L); lua_next(L, 1) != 0; lua_pop(L, 1)) { /* [options, key, value] */
-        bool known = false;
-        for (size_t i = 0; names[i] && !known; i++) {
-            known = lua_type(L, -2) == LUA_TSTRING && strcmp(lua_tostring(L, -2), names[i]) == 0;
-        }
-        if (!known) luaL_error(L, "unknown option '%s'", luaL_tolstring(L, -2, NULL));
-    }
-}
-
-static void *new_box(lua_State *L, const char *type, size_t size, int values)
-{
-    void *box = lua_newuserdatauv(L, size, values);
-    memset(box, 0, size);
-    luaL_setmetatable(L, type);
-    return box;
-}
-
-/* ---- tree ---- */
-
-static struct qn_tree *check_tree(lua_State *L, int index)
-{
-    struct qn_tree **box = luaL_checkudata(L, index, TREE);
-    return *box;
-}
-
-static uint32_t check_leaf(lua_State *L, int index, const struct qn_tree *tree)
-{
-    lua_Integer leaf = luaL_checkinteger(L, index);
-    luaL_argcheck(L, leaf > 0 && qn_tree_has(tree, (uint64_t)leaf), index, "no such leaf");
-    return (uint32_t)leaf;
-}
-
-/* The run cannot be as it was asked for: exit 2. */
-static int raise_usage(lua_State *L, const struct qn_err *err)
-{
-    qn_lua_push_error(L, "usage", err->text);
-    lua_pushinteger(L, 2);
-    lua_setfield(L, -2, "exit");
-    return lua_error(L);
-}
-
-static bool duration_field(lua_State *L, const char *name, struct qn_duration *out)
-{
-    struct qn_err err;
-    const char *text = qn_field_string(L, 1, name, NULL);
-    if (!text) return false;
-    if (qn_duration_parse(text, strlen(text), out, &err) < 0) raise_usage(L, &err);
-    return true;
-}
-
-static int64_t fixed_field(lua_State *L, const char *name, int64_t otherwise)
-{
-    struct qn_duration duration;
-    if (!duration_field(L, name, &duration)) return otherwise;
-    if (duration.months != 0) luaL_error(L, "option '%s' must be a duration without months or years", name);
-    return duration.days * 86400000 + duration.ms;
-}
-
-/* tree{ from=, to=, size=, floor=, grain=, split= } or tree{ count= } -> tree. Raises kind "usage". */
-static int l_run_tree(lua_State *L)
-{
-    static const char *const names[] = {"from", "to", "size", "floor", "grain", "split", "count", NULL};
-    check_options(L, names);
-    struct qn_tree_spec spec = {.by_time = !qn_field_given(L, 1, "count")};
-    if (spec.by_time) {
-        if (!qn_field_given(L, 1, "from") || !qn_field_given(L, 1, "to")) {
-            return luaL_error(L, "a tree needs options 'from' and 'to', or 'count'");
-        }
-        spec.from_ms = qn_field_integer(L, 1, "from", 0);
-        spec.to_ms = qn_field_integer(L, 1, "to", 0);
-        spec.has_size = duration_field(L, "size", &spec.size);
-        spec.grain_ms = fixed_field(L, "grain", 1000);
-        spec.floor_ms = fixed_field(L, "floor", spec.grain_ms);
-        spec.may_split = qn_field_boolean(L, 1, "split", true);
-    } else {
-        lua_Integer count = qn_field_integer(L, 1, "count", 0);
-        spec.count = count > 0 ? (uint64_t)count : 0;
-    }
-    struct qn_err err;
-    struct qn_tree **box = new_box(L, TREE, sizeof *box, 0);
-    return qn_tree_new(&spec, box, &err) < 0 ? raise_usage(L, &err) : 1;
-}
-
-static int l_tree_gc(lua_State *L)
-{
-    struct qn_tree **box = luaL_checkudata(L, 1, TREE);
-    qn_tree_free(*box);
-    *box = NULL;
-    return 0;
-}
-
-/* tree:take() -> leaf | nil */
-static int l_tree_take(lua_State *L)
-{
-    uint32_t leaf = qn_tree_take(check_tree(L, 1));
-    if (leaf) lua_pushinteger(L, leaf);
-    else lua_pushnil(L);
-    return 1;
-}
-
-/* tree:range(leaf) -> from_ms, to_ms; nothing when leaves are no times */
-static int l_tree_range(lua_State *L)
-{
-    struct qn_tree *tree = check_tree(L, 1);
-    uint32_t leaf = check_leaf(L, 2, tree);
-    if (!qn_tree_by_time(tree)) return 0;
-    int64_t from_ms, to_ms;
-    qn_tree_range(tree, leaf, &from_ms, &to_ms);
-    lua_pushinteger(L, from_ms);
-    lua_pushinteger(L, to_ms);
-    return 2;
-}
-
-/* tree:index(leaf) -> 1-based position of its item, or of its chunk in the first cut */
-static int l_tree_index(lua_State *L)
-{
-    struct qn_tree *tree = check_tree(L, 1);
-    lua_pushinteger(L, (lua_Integer)qn_tree_index(tree, check_leaf(L, 2, tree)) + 1);
-    return 1;
-}
-
-/* tree:split(leaf) -> first, second | nil, "whole"|"floor"|"limit" */
-static int l_tree_split(lua_State *L)
-{
-    struct qn_tree *tree = check_tree(L, 1);
-    struct qn_err err;
-    uint32_t first, second;
-    int rc = qn_tree_split(tree, check_leaf(L, 2, tree), &first, &second, &err);
-    if (rc == 0) {
-        lua_pushinteger(L, first);
-        lua_pushinteger(L, second);
-        return 2;
-    }
-    if (rc == QN_ESTATE || rc == QN_ENOMEM) return qn_lua_raise(L, NULL, &err);
-    lua_pushnil(L);
-    lua_pushstring(L, rc == QN_EDENIED ? "whole" : rc == QN_ELIMIT ? "limit" : "floor");
-    return 2;
-}
-
-/* tree:reopen(leaf): a RUNNING or WHOLE leaf is OPEN again */
-static int l_tree_reopen(lua_State *L)
-{
-    struct qn_tree *tree = check_tree(L, 1);
-    struct qn_err err;
-    int rc = qn_tree_move(tree, check_leaf(L, 2, tree), QN_LEAF_OPEN, &err);
-    return rc < 0 ? qn_lua_raise(L, NULL, &err) : 0;
-}
-
-/* tree:leaves() -> list in plan order */
-static int l_tree_leaves(lua_State *L)
-{
-    struct qn_tree *tree = check_tree(L, 1);
-    lua_newtable(L);
-    lua_Integer n = 0;
-    for (uint32_t leaf = qn_tree_first(tree); leaf; leaf = qn_tree_next(tree, leaf)) {
-        lua_pushinteger(L, leaf);
-        lua_rawseti(L, -2, ++n);
-    }
-    return 1;
-}
-
-static const char *const state_names[QN_LEAF_STATES] = {"open", "running", "whole", "committed", "hole", "split"};
-
-/* tree:state(leaf) -> "open"|"running"|"whole"|"committed"|"hole"|"split" */
-static int l_tree_state(lua_State *L)
-{
-    struct qn_tree *tree = check_tree(L, 1);
-    lua_pushstring(L, state_names[qn_tree_state(tree, check_leaf(L, 2, tree))]);
-    return 1;
-}
-
-/* tree:counts() -> { open=, running=, whole=, committed=, holes=, splits= } */
-static int l_tree_counts(lua_State *L)
-{
-    static const char *const names[QN_LEAF_STATES] = {"open", "running", "whole", "committed", "holes", "splits"};
-    struct qn_tree *tree = check_tree(L, 1);
-    lua_createtable(L, 0, QN_LEAF_STATES);
-    for (int i = 0; i < QN_LEAF_STATES; i++) {
-        lua_pushinteger(L, (lua_Integer)qn_tree_count(tree, (enum qn_leaf_state)i));
-        lua_setfield(L, -2, names[i]);
-    }
-    return 1;
-}
-
-/* tree:tiled() -> boolean */
-static int l_tree_tiled(lua_State *L)
-{
-    lua_pushboolean(L, qn_tree_tiled(check_tree(L, 1)));
-    return 1;
-}
-
 /* ---- sink ---- */
 
 /* sink{ path=, format="csv"|"ndjson"|"json", header=, run= } -> sink | nil, err */
@@ -228,7 +33,7 @@ static int l_run_sink(lua_State *L)
 {
     static const char *const names[] = {"path", "format", "header", "run", NULL};
     static const char *const formats[] = {"csv", "ndjson", "json", NULL};
-    check_options(L, names);
+    qn_run_check_options(L, names);
     struct qn_file_sink_options options = {.path = qn_field_string(L, 1, "path", NULL)};
     const char *format = qn_field_string(L, 1, "format", "csv");
     int number = 0;
@@ -239,7 +44,7 @@ static int l_run_sink(lua_State *L)
     if (options.header) options.header_size = strlen(options.header); /* names of columns hold no NUL */
     options.run = qn_field_string(L, 1, "run", "run");
     struct qn_err err;
-    struct qn_sink **box = new_box(L, SINK, sizeof *box, 1); /* [options, sink] */
+    struct qn_sink **box = qn_run_new_box(L, SINK, sizeof *box, 1); /* [options, sink] */
     lua_pushstring(L, options.run);
     lua_setiuservalue(L, -2, 1);
     return qn_file_sink_open(&options, box, &err) < 0 ? qn_lua_fail(L, NULL, &err) : 1;
@@ -265,7 +70,7 @@ static struct qn_sequencer *check_sequencer(lua_State *L)
 static uint32_t check_own_leaf(lua_State *L)
 {
     lua_getiuservalue(L, 1, 1);
-    uint32_t leaf = check_leaf(L, 2, check_tree(L, -1));
+    uint32_t leaf = qn_lua_check_leaf(L, 2, qn_lua_check_tree(L, -1));
     lua_pop(L, 1);
     return leaf;
 }
@@ -306,26 +111,32 @@ static void check_span(lua_State *L, const struct qn_tree *tree)
 /* sequencer{ tree=, plan=, sink=, key=, owner=, order=, from=, to=, leaf_memory=, memory=, spool_dir= } -> sequencer */
 static int l_run_sequencer(lua_State *L)
 {
-    static const char *const names[] = {"tree", "plan", "sink", "key", "owner", "order", "from", "to", "leaf_memory",
-                                        "memory", "spool_dir", NULL};
-    check_options(L, names);
+    static const char *const names[] = {"tree", "plan", "sink",        "key",    "owner",     "order",
+                                        "from", "to",   "leaf_memory", "memory", "spool_dir", NULL};
+    qn_run_check_options(L, names);
     lua_settop(L, 1);
     lua_getfield(L, 1, "tree"); /* [options, tree, plan, sink] */
     lua_getfield(L, 1, "plan");
     lua_getfield(L, 1, "sink");
-    struct qn_tree *tree = check_tree(L, 2);
+    struct qn_tree *tree = qn_lua_check_tree(L, 2);
     if (!lua_isnil(L, 3)) luaL_checkudata(L, 3, PLAN);
     struct qn_sink **sink = luaL_checkudata(L, 4, SINK);
     if (!*sink) return luaL_error(L, "the sink is closed");
     check_span(L, tree);
     lua_getiuservalue(L, 4, 1); /* [.., run] */
     struct qn_sequencer_options options = {
-        .tree = tree, .sink = *sink, .run = lua_tostring(L, -1),
-        .key = qn_field_boolean(L, 1, "key", false), .owner = qn_field_boolean(L, 1, "owner", false),
-        .order = qn_field_boolean(L, 1, "order", false), .leaf_memory = size_field(L, "leaf_memory"),
-        .memory = size_field(L, "memory"), .spool_dir = push_spool_dir(L, *sink),
+        .tree = tree,
+        .sink = *sink,
+        .run = lua_tostring(L, -1),
+        .key = qn_field_boolean(L, 1, "key", false),
+        .owner = qn_field_boolean(L, 1, "owner", false),
+        .order = qn_field_boolean(L, 1, "order", false),
+        .leaf_memory = size_field(L, "leaf_memory"),
+        .memory = size_field(L, "memory"),
+        .spool_dir = push_spool_dir(L, *sink),
     };
-    struct sequencer_box *box = new_box(L, SEQUENCER, sizeof *box, 3); /* [options, tree, plan, sink, run, dir, box] */
+    struct sequencer_box *box =
+        qn_run_new_box(L, SEQUENCER, sizeof *box, 3); /* [options, tree, plan, sink, run, dir, box] */
     for (int i = 1; i <= 3; i++) {
         lua_pushvalue(L, i + 1);
         lua_setiuservalue(L, -2, i);
@@ -469,7 +280,7 @@ static int l_sequencer_holes(lua_State *L)
 {
     struct qn_sequencer *sequencer = check_sequencer(L);
     lua_getiuservalue(L, 1, 1);
-    bool by_time = qn_tree_by_time(check_tree(L, -1));
+    bool by_time = qn_tree_by_time(qn_lua_check_tree(L, -1));
     size_t count;
     const struct qn_hole *holes = qn_sequencer_holes(sequencer, &count);
     lua_createtable(L, (int)count, 0); /* [.., list] */
@@ -505,38 +316,21 @@ static int l_sequencer_close(lua_State *L)
 
 /* ---- module ---- */
 
-static void new_type(lua_State *L, const char *name, const luaL_Reg *meta, const luaL_Reg *methods)
-{
-    if (luaL_newmetatable(L, name)) {
-        luaL_setfuncs(L, meta, 0);
-        lua_newtable(L);
-        luaL_setfuncs(L, methods, 0);
-        lua_setfield(L, -2, "__index");
-        lua_pushstring(L, name);
-        lua_setfield(L, -2, "__metatable");
-    }
-    lua_pop(L, 1);
-}
-
 int luaopen_quern_core_run(lua_State *L)
 {
-    static const luaL_Reg tree_meta[] = {{"__gc", l_tree_gc}, {NULL, NULL}};
-    static const luaL_Reg tree_methods[] = {
-        {"take", l_tree_take}, {"range", l_tree_range}, {"index", l_tree_index}, {"split", l_tree_split},
-        {"reopen", l_tree_reopen}, {"leaves", l_tree_leaves}, {"state", l_tree_state}, {"counts", l_tree_counts},
-        {"tiled", l_tree_tiled}, {NULL, NULL}};
     static const luaL_Reg sink_meta[] = {{"__gc", l_sink_gc}, {NULL, NULL}};
     static const luaL_Reg sink_methods[] = {{NULL, NULL}};
     static const luaL_Reg sequencer_meta[] = {{"__gc", l_sequencer_gc}, {"__close", l_sequencer_gc}, {NULL, NULL}};
-    static const luaL_Reg sequencer_methods[] = {
-        {"begin", l_sequencer_begin}, {"add", l_sequencer_add}, {"finish", l_sequencer_finish},
-        {"discard", l_sequencer_discard}, {"fail", l_sequencer_fail}, {"advance", l_sequencer_advance},
-        {"facts", l_sequencer_facts}, {"holes", l_sequencer_holes}, {"close", l_sequencer_close}, {NULL, NULL}};
+    static const luaL_Reg sequencer_methods[] = {{"begin", l_sequencer_begin},   {"add", l_sequencer_add},
+                                                 {"finish", l_sequencer_finish}, {"discard", l_sequencer_discard},
+                                                 {"fail", l_sequencer_fail},     {"advance", l_sequencer_advance},
+                                                 {"facts", l_sequencer_facts},   {"holes", l_sequencer_holes},
+                                                 {"close", l_sequencer_close},   {NULL, NULL}};
     static const luaL_Reg functions[] = {
-        {"tree", l_run_tree}, {"sink", l_run_sink}, {"sequencer", l_run_sequencer}, {NULL, NULL}};
-    new_type(L, TREE, tree_meta, tree_methods);
-    new_type(L, SINK, sink_meta, sink_methods);
-    new_type(L, SEQUENCER, sequencer_meta, sequencer_methods);
+        {"tree", qn_lua_new_tree}, {"sink", l_run_sink}, {"sequencer", l_run_sequencer}, {NULL, NULL}};
+    qn_lua_open_tree(L);
+    qn_run_new_type(L, SINK, sink_meta, sink_methods);
+    qn_run_new_type(L, SEQUENCER, sequencer_meta, sequencer_methods);
     luaL_newlib(L, functions);
     return 1;
 }

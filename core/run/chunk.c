@@ -188,12 +188,14 @@ static int find_middle(const struct qn_tree *tree, uint32_t leaf, int64_t *middl
 {
     const struct qn_tree_spec *spec = &tree->spec;
     const struct node *node = &tree->nodes[leaf];
-    if (node->state != QN_LEAF_RUNNING) return qn_fail(err, QN_ESTATE, "leaf %u is not running: it cannot be split", leaf);
+    if (node->state != QN_LEAF_RUNNING)
+        return qn_fail(err, QN_ESTATE, "leaf %u is not running: it cannot be split", leaf);
     if (!spec->by_time || !spec->may_split) return qn_fail(err, QN_EDENIED, "this query cannot be split");
     int64_t from = node->from_ms, to = node->to_ms;
     *middle = qn_time_floor(from + (to - from) / 2, spec->grain_ms);
     if (*middle - from < spec->floor_ms || to - *middle < spec->floor_ms) {
-        return qn_fail(err, QN_ERANGE, "half of the chunk would be below the floor of %lld ms", (long long)spec->floor_ms);
+        return qn_fail(err, QN_ERANGE, "half of the chunk would be below the floor of %lld ms",
+                       (long long)spec->floor_ms);
     }
     return 0;
 }
@@ -221,8 +223,10 @@ int qn_tree_split(struct qn_tree *tree, uint32_t leaf, uint32_t *first, uint32_t
     *second = insert(tree, *first, middle, to, root);
     tree->nodes[leaf].child = *first;
     tree->nodes[*first].refetched = tree->nodes[*second].refetched = tree->nodes[leaf].refetched;
-    if (cursor_here) tree->open = *first;
-    else opened(tree, *first);
+    if (cursor_here)
+        tree->open = *first;
+    else
+        opened(tree, *first);
     return 0;
 }
 
@@ -298,8 +302,10 @@ uint32_t qn_tree_at(const struct qn_tree *tree, int64_t ms)
     size_t low = 1, high = tree->roots; /* the last root that does not begin after ms */
     while (low < high) {
         size_t middle = low + (high - low + 1) / 2;
-        if (tree->nodes[middle].from_ms <= ms) low = middle;
-        else high = middle - 1;
+        if (tree->nodes[middle].from_ms <= ms)
+            low = middle;
+        else
+            high = middle - 1;
     }
     uint32_t leaf = (uint32_t)low;
     while (tree->nodes[leaf].state == QN_LEAF_SPLIT) {

@@ -26,13 +26,13 @@ enum qn_leaf_state { QN_LEAF_OPEN, QN_LEAF_RUNNING, QN_LEAF_WHOLE, QN_LEAF_COMMI
 
 struct qn_tree_spec {
     bool by_time;
-    int64_t from_ms, to_ms;           /* by time: the range, both edges on the grain */
-    bool has_size;                    /* false: one chunk */
-    struct qn_duration size;          /* of the first cut */
-    int64_t floor_ms;                 /* no half below it; below the grain counts as the grain */
-    int64_t grain_ms;                 /* at least 1 */
+    int64_t from_ms, to_ms;  /* by time: the range, both edges on the grain */
+    bool has_size;           /* false: one chunk */
+    struct qn_duration size; /* of the first cut */
+    int64_t floor_ms;        /* no half below it; below the grain counts as the grain */
+    int64_t grain_ms;        /* at least 1 */
     bool may_split;
-    uint64_t count;                   /* not by time: how many leaves, at least 1 */
+    uint64_t count; /* not by time: how many leaves, at least 1 */
 };
 
 struct qn_tree;
@@ -55,7 +55,8 @@ int qn_tree_split(struct qn_tree *tree, uint32_t leaf, uint32_t *first, uint32_t
 int qn_tree_move(struct qn_tree *tree, uint32_t leaf, enum qn_leaf_state state, struct qn_err *err);
 
 enum qn_leaf_state qn_tree_state(const struct qn_tree *tree, uint32_t leaf);
-void qn_tree_range(const struct qn_tree *tree, uint32_t leaf, int64_t *from_ms, int64_t *to_ms); /* 0, 0 if not by time */
+void qn_tree_range(const struct qn_tree *tree, uint32_t leaf, int64_t *from_ms,
+                   int64_t *to_ms);                                /* 0, 0 if not by time */
 uint64_t qn_tree_index(const struct qn_tree *tree, uint32_t leaf); /* from 0: item, or chunk of the first cut */
 /* "Asked for once more": set once, inherited by the halves. */
 bool qn_tree_refetched(const struct qn_tree *tree, uint32_t leaf);

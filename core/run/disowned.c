@@ -84,8 +84,10 @@ static int each_in_run(const struct qn_disowned *list, uint64_t low, uint64_t en
         uint64_t middle = low + (high - low) / 2;
         int rc = entry_at(list, middle, &entry, err);
         if (rc < 0) return rc;
-        if (entry.owner_ms < from_ms) low = middle + 1;
-        else high = middle;
+        if (entry.owner_ms < from_ms)
+            low = middle + 1;
+        else
+            high = middle;
     }
     for (; low < end; low++) {
         int rc = entry_at(list, low, &entry, err);

@@ -19,9 +19,9 @@ struct qn_disowned {
     uint32_t leaf;                     /* for the sequencer: the leaf that saw the records */
     struct qn_disowned_entry *entries; /* the last run, sorted by qn_disowned_seal */
     size_t count, capacity;
-    struct qn_spool runs;              /* full runs of QN_DISOWNED_RUN entries, each sorted by owner time */
-    int64_t max_ms;                    /* the latest owner time */
-    int64_t checked_ms;                /* for the sequencer: owner times before this one have been checked */
+    struct qn_spool runs; /* full runs of QN_DISOWNED_RUN entries, each sorted by owner time */
+    int64_t max_ms;       /* the latest owner time */
+    int64_t checked_ms;   /* for the sequencer: owner times before this one have been checked */
 };
 #define QN_DISOWNED_RUN 4096
 

@@ -33,8 +33,10 @@ void qn_keyset_init(struct qn_keyset *set, struct qn_spool_pool *pool)
 
 static void free_slots(struct qn_hash *slots, size_t capacity, bool mapped)
 {
-    if (mapped) munmap(slots, capacity * sizeof *slots);
-    else qn_free(slots);
+    if (mapped)
+        munmap(slots, capacity * sizeof *slots);
+    else
+        qn_free(slots);
 }
 
 void qn_keyset_free(struct qn_keyset *set)
@@ -55,8 +57,8 @@ static int map_slots(struct qn_spool_pool *pool, size_t size, struct qn_hash **o
     if (!failed && memory == MAP_FAILED) failed = errno;
     close(fd);
     if (failed) {
-        return qn_fail_errno(err, QN_EIO, failed, "cannot spool %zu MB of keys; free space beside the output or set TMPDIR",
-                             size >> 20);
+        return qn_fail_errno(err, QN_EIO, failed,
+                             "cannot spool %zu MB of keys; free space beside the output or set TMPDIR", size >> 20);
     }
     *out = memory;
     return 0;
@@ -190,8 +192,10 @@ int qn_keylist_has(const struct qn_keylist *list, const struct qn_spool *spool, 
         int rc = qn_spool_read(spool, list->offset + middle * sizeof at, &at, sizeof at, err);
         if (rc < 0) return rc;
         *found = equal(at, key);
-        if (less(at, key)) low = middle + 1;
-        else high = middle;
+        if (less(at, key))
+            low = middle + 1;
+        else
+            high = middle;
     }
     return 0;
 }

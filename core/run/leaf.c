@@ -4,8 +4,8 @@
 
 #include "base/mem.h"
 
-#define FRAME_CAP ((size_t)256 << 10) /* of rows in one frame; a single larger row is a frame of its own */
-#define EARLY_SHARE 4                 /* early pages take at most this part of a leaf's memory */
+#define FRAME_CAP   ((size_t)256 << 10) /* of rows in one frame; a single larger row is a frame of its own */
+#define EARLY_SHARE 4                   /* early pages take at most this part of a leaf's memory */
 
 struct frame {
     uint32_t size, rows;
@@ -80,8 +80,8 @@ static int note_disorder(struct qn_leaf *leaf, uint32_t page, const struct qn_ro
     struct qn_err text;
     qn_time_format(row->owner_ms, 3, now);
     qn_time_format(leaf->owner_ms, 3, last);
-    qn_fail(&text, QN_EINVAL, "the declared order is broken: owner %s comes after %s (page %u, record %u)", now, last, page,
-            row->record + 1);
+    qn_fail(&text, QN_EINVAL, "the declared order is broken: owner %s comes after %s (page %u, record %u)", now, last,
+            page, row->record + 1);
     leaf->disorder = qn_strdup(text.text);
     return leaf->disorder ? 0 : qn_fail(err, QN_ENOMEM, "out of memory");
 }
@@ -188,7 +188,8 @@ static int accept_parked(struct qn_leaf *leaf, struct qn_early *early, struct qn
     if (!memory) return qn_fail(err, QN_ENOMEM, "out of memory for a page of %zu bytes", size);
     int rc = qn_spool_read(&early->parked, 0, memory, size, err);
     if (rc == 0) {
-        struct page_rows page = {early->page, (const struct qn_row *)(void *)memory, early->row_count, memory + rows_size};
+        struct page_rows page = {early->page, (const struct qn_row *)(void *)memory, early->row_count,
+                                 memory + rows_size};
         rc = accept(leaf, &page, err);
     }
     qn_free(memory);

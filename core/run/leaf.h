@@ -13,19 +13,19 @@
 #include "sink/sink.h"
 
 struct qn_leaf_rules {
-    bool key, owner, order;  /* what the query declares; owner only where leaves are times */
-    bool single_rows;        /* the sink wants one row a call */
-    int64_t from_ms, to_ms;  /* the range of the whole run */
-    size_t memory;           /* bytes a leaf may hold */
+    bool key, owner, order; /* what the query declares; owner only where leaves are times */
+    bool single_rows;       /* the sink wants one row a call */
+    int64_t from_ms, to_ms; /* the range of the whole run */
+    size_t memory;          /* bytes a leaf may hold */
     struct qn_spool_pool *pool;
 };
 
 struct qn_leaf_facts {
-    uint64_t records;    /* received: kept, repeated, disowned and outside */
+    uint64_t records; /* received: kept, repeated, disowned and outside */
     uint64_t rows;
-    uint64_t duplicates; /* records whose key the leaf had already */
-    uint64_t disowned;   /* records left to another leaf of the run */
-    uint64_t outside;    /* records whose owner time is outside the run's range */
+    uint64_t duplicates;       /* records whose key the leaf had already */
+    uint64_t disowned;         /* records left to another leaf of the run */
+    uint64_t outside;          /* records whose owner time is outside the run's range */
     uint64_t no_key, no_owner; /* records that lack them and were kept */
 };
 
@@ -33,18 +33,18 @@ struct qn_leaf {
     const struct qn_leaf_rules *rules;
     uint32_t id;
     int64_t from_ms, to_ms;
-    uint32_t pages;                /* accepted so far */
-    struct qn_early *early;        /* pages that wait, lowest number first */
+    uint32_t pages;         /* accepted so far */
+    struct qn_early *early; /* pages that wait, lowest number first */
     size_t early_memory;
-    struct qn_spool rows;          /* frames: struct frame, then whole rows */
-    struct qn_keyset seen;         /* until finish */
-    struct qn_spool keys;          /* from finish on */
+    struct qn_spool rows;  /* frames: struct frame, then whole rows */
+    struct qn_keyset seen; /* until finish */
+    struct qn_spool keys;  /* from finish on */
     struct qn_keylist key_list;
-    struct qn_disowned *disowned;  /* NULL: none; whoever takes it sets NULL */
+    struct qn_disowned *disowned; /* NULL: none; whoever takes it sets NULL */
     struct qn_leaf_facts facts;
     bool has_owner;
-    int64_t owner_ms;              /* of the last kept record */
-    char *disorder;                /* what broke the declared order; NULL: nothing did */
+    int64_t owner_ms; /* of the last kept record */
+    char *disorder;   /* what broke the declared order; NULL: nothing did */
 };
 
 /* rules are borrowed. NULL without memory. */

@@ -288,7 +288,8 @@ int qn_sequencer_advance(struct qn_sequencer *sequencer, struct qn_advance *out,
 {
     *out = (struct qn_advance){0};
     if (sequencer->closed || sequencer->broken) {
-        return qn_fail(err, QN_ESTATE, "the run %s: nothing can be committed", sequencer->closed ? "is closed" : "has failed");
+        return qn_fail(err, QN_ESTATE, "the run %s: nothing can be committed",
+                       sequencer->closed ? "is closed" : "has failed");
     }
     int rc = settle_leaves(sequencer, out, err);
     if (rc == 0 && out->count > 0) rc = sequencer->sink->class->commit(sequencer->sink, err);
@@ -304,12 +305,14 @@ static int publish(struct qn_sequencer *sequencer, struct qn_err *err)
 {
     struct qn_sink *sink = sequencer->sink;
     struct qn_tree *tree = sequencer->tree;
-    uint64_t left = qn_tree_count(tree, QN_LEAF_OPEN) + qn_tree_count(tree, QN_LEAF_RUNNING) +
-                    qn_tree_count(tree, QN_LEAF_WHOLE);
+    uint64_t left =
+        qn_tree_count(tree, QN_LEAF_OPEN) + qn_tree_count(tree, QN_LEAF_RUNNING) + qn_tree_count(tree, QN_LEAF_WHOLE);
     int rc = 0;
-    if (sequencer->broken) rc = qn_fail(err, QN_ESTATE, "the run has failed: it cannot be published");
+    if (sequencer->broken)
+        rc = qn_fail(err, QN_ESTATE, "the run has failed: it cannot be published");
     else if (left > 0) {
-        rc = qn_fail(err, QN_ESTATE, "%llu leaves are not committed: the run cannot be published", (unsigned long long)left);
+        rc = qn_fail(err, QN_ESTATE, "%llu leaves are not committed: the run cannot be published",
+                     (unsigned long long)left);
     }
     if (rc == 0) return sink->class->publish(sink, err);
     sink->class->discard(sink);

@@ -21,12 +21,12 @@
 struct qn_sequencer_options {
     struct qn_tree *tree;
     struct qn_sink *sink;
-    struct qn_store *store;    /* run state is written through it, after the sink; borrowed; NULL: none */
-    const char *run;           /* id of the run for the store; copied */
-    bool key, owner, order;    /* what the query declares */
-    size_t leaf_memory;        /* bytes of a leaf in memory; 0: 16 MB */
-    size_t memory;             /* bytes of all leaves in memory; 0: 64 MB */
-    const char *spool_dir;     /* copied; made when needed, and removed again */
+    struct qn_store *store; /* run state is written through it, after the sink; borrowed; NULL: none */
+    const char *run;        /* id of the run for the store; copied */
+    bool key, owner, order; /* what the query declares */
+    size_t leaf_memory;     /* bytes of a leaf in memory; 0: 16 MB */
+    size_t memory;          /* bytes of all leaves in memory; 0: 64 MB */
+    const char *spool_dir;  /* copied; made when needed, and removed again */
 };
 
 struct qn_sequencer_facts {

@@ -3,11 +3,11 @@
 
 #include "run/sequencer.h"
 
-struct qn_slot {              /* one a leaf number */
-    struct qn_leaf *live;     /* NULL unless between begin and commit */
-    struct qn_keylist keys;   /* once committed, if key and owner are declared: in sequencer->keys */
-    uint64_t rows;            /* once committed */
-    bool missed;              /* it is known that it did not deliver what it owns */
+struct qn_slot {            /* one a leaf number */
+    struct qn_leaf *live;   /* NULL unless between begin and commit */
+    struct qn_keylist keys; /* once committed, if key and owner are declared: in sequencer->keys */
+    uint64_t rows;          /* once committed */
+    bool missed;            /* it is known that it did not deliver what it owns */
 };
 
 struct qn_sequencer {
@@ -18,8 +18,8 @@ struct qn_sequencer {
     struct qn_leaf_rules rules;
     struct qn_slot *slots; /* by leaf number */
     size_t slot_count;
-    uint32_t head;         /* first leaf in plan order that is neither committed nor a hole; 0: all are */
-    struct qn_spool keys;  /* of committed leaves, sorted leaf by leaf */
+    uint32_t head;             /* first leaf in plan order that is neither committed nor a hole; 0: all are */
+    struct qn_spool keys;      /* of committed leaves, sorted leaf by leaf */
     struct qn_disowned *lists; /* of whole leaves, and of committed ones with owners to come */
     struct qn_leaf_facts facts;
     struct qn_hole *holes;

@@ -59,8 +59,8 @@ int qn_spool_pool_file(struct qn_spool_pool *pool, struct qn_err *err)
     static const char name[] = "/spool.XXXXXX";
     bool made = mkdir(pool->dir, 0700) == 0;
     if (!made && errno != EEXIST) {
-        return qn_fail_errno(err, QN_EIO, errno, "cannot make the spool directory '%s'; choose another output or set TMPDIR",
-                             pool->dir);
+        return qn_fail_errno(err, QN_EIO, errno,
+                             "cannot make the spool directory '%s'; choose another output or set TMPDIR", pool->dir);
     }
     int fd = -1, failed = ENOMEM;
     size_t size = strlen(pool->dir);
@@ -75,7 +75,8 @@ int qn_spool_pool_file(struct qn_spool_pool *pool, struct qn_err *err)
     qn_free(path);
     if (made) rmdir(pool->dir); /* the file lives on without a name */
     if (fd >= 0) return fd;
-    return qn_fail_errno(err, QN_EIO, failed, "cannot make a spool file in '%s'; make it writable or set TMPDIR", pool->dir);
+    return qn_fail_errno(err, QN_EIO, failed, "cannot make a spool file in '%s'; make it writable or set TMPDIR",
+                         pool->dir);
 }
 
 static int refuse_write(struct qn_spool_pool *pool, int error, struct qn_err *err)
@@ -256,8 +257,10 @@ int qn_spool_read(const struct qn_spool *spool, uint64_t offset, void *out, size
 void qn_spool_clear(struct qn_spool *spool)
 {
     for (size_t i = 0; i < spool->count; i++) {
-        if (spool->blocks[i].memory) qn_free(spool->blocks[i].memory);
-        else give_extent(spool->pool, spool->blocks[i].extent);
+        if (spool->blocks[i].memory)
+            qn_free(spool->blocks[i].memory);
+        else
+            give_extent(spool->pool, spool->blocks[i].extent);
     }
     qn_free(spool->blocks);
     if (spool->pool) release(spool, spool->held);

@@ -22,7 +22,7 @@ struct qn_spool_pool;
 
 /* dir is copied. memory: bytes that all spools of the pool may hold in memory together. NULL without memory. */
 struct qn_spool_pool *qn_spool_pool_new(const char *dir, size_t memory);
-void qn_spool_pool_free(struct qn_spool_pool *pool); /* its spools are cleared before; NULL is fine */
+void qn_spool_pool_free(struct qn_spool_pool *pool);              /* its spools are cleared before; NULL is fine */
 uint64_t qn_spool_pool_written(const struct qn_spool_pool *pool); /* bytes that went to disk so far */
 size_t qn_spool_pool_memory(const struct qn_spool_pool *pool);    /* bytes held in memory now */
 /* A new temporary file without a name, for reading and writing: a descriptor or QN_EIO. The caller closes it. */

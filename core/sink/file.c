@@ -108,8 +108,7 @@ static int publish_file(struct file_sink *file, struct qn_err *err)
                              (unsigned long long)file->output.written);
     }
     if (rename(file->names.partial, file->names.target) < 0) {
-        return qn_fail_errno(err, QN_EIO, errno, "cannot rename '%s' to '%s'", file->names.partial,
-                             file->names.target);
+        return qn_fail_errno(err, QN_EIO, errno, "cannot rename '%s' to '%s'", file->names.partial, file->names.target);
     }
     file->names.partial[0] = 0; /* from here on nothing may be unlinked */
     return sync_directory(file, err);
@@ -170,24 +169,27 @@ static int refuse_open(const char *path, const struct qn_output_names *names, in
     switch (error) {
     case ENOENT:
     case ENOTDIR:
-        return qn_fail_errno(err, QN_EIO, error, "cannot write '%s': create the directory '%s' or choose another output",
-                             path, names->directory);
+        return qn_fail_errno(err, QN_EIO, error,
+                             "cannot write '%s': create the directory '%s' or choose another output", path,
+                             names->directory);
     case EACCES:
     case EPERM:
     case EROFS:
-        return qn_fail_errno(err, QN_EIO, error, "cannot write '%s': make the directory '%s' writable or choose another "
-                             "output", path, names->directory);
+        return qn_fail_errno(err, QN_EIO, error,
+                             "cannot write '%s': make the directory '%s' writable or choose another "
+                             "output",
+                             path, names->directory);
     case EEXIST:
-        return qn_fail(err, QN_EEXIST, "cannot write '%s': '%s' is there already; remove it if no run writes to it", path,
-                       names->partial);
-    default:
-        return qn_fail_errno(err, QN_EIO, error, "cannot create '%s'; choose another output", names->partial);
+        return qn_fail(err, QN_EEXIST, "cannot write '%s': '%s' is there already; remove it if no run writes to it",
+                       path, names->partial);
+    default: return qn_fail_errno(err, QN_EIO, error, "cannot create '%s'; choose another output", names->partial);
     }
 }
 
 static int lock(struct file_sink *file, const char *path, struct qn_err *err)
 {
-    if (flock(file->output.fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return 0; /* some systems have no locks */
+    if (flock(file->output.fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+        return 0; /* some systems have no locks */
     return qn_fail(err, QN_EEXIST, "cannot write '%s': another run holds '%s'", path, file->names.partial);
 }
 

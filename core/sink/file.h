@@ -18,11 +18,11 @@
 enum qn_sink_format { QN_SINK_CSV, QN_SINK_NDJSON, QN_SINK_JSON };
 
 struct qn_file_sink_options {
-    const char *path;           /* NULL, "" or "-": standard output */
+    const char *path; /* NULL, "" or "-": standard output */
     enum qn_sink_format format;
-    const char *header;         /* the CSV header line with its line end; not NUL-terminated; NULL: none */
+    const char *header; /* the CSV header line with its line end; not NUL-terminated; NULL: none */
     size_t header_size;
-    const char *run;            /* id of the run, part of the partial file's name; no slash */
+    const char *run; /* id of the run, part of the partial file's name; no slash */
 };
 
 /* QN_EIO (names the path and what to do), QN_EEXIST (the same run writes there already), QN_EINVAL, QN_ENOMEM.

@@ -111,8 +111,10 @@ static int follow(const char *path, char *out, struct qn_err *err)
         if (n < 0) return qn_fail_errno(err, QN_EIO, errno, "cannot read the link '%s'", out);
         link[n] = 0;
         directory_of(out, directory);
-        if (link[0] == '/') strcpy(out, link);
-        else if (join(out, directory, link) < 0) return too_long(path, err);
+        if (link[0] == '/')
+            strcpy(out, link);
+        else if (join(out, directory, link) < 0)
+            return too_long(path, err);
     }
     return qn_fail_errno(err, QN_EIO, ELOOP, "cannot write '%s'; its links lead nowhere", path);
 }

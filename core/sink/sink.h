@@ -21,7 +21,7 @@ struct qn_sink_class {
     int (*leaf_begin)(struct qn_sink *sink, uint64_t leaf, struct qn_err *err);
     int (*rows)(struct qn_sink *sink, const char *data, size_t size, uint64_t row_count, struct qn_err *err);
     int (*leaf_end)(struct qn_sink *sink, struct qn_err *err);
-    /* What leaf_end closed is out of our hands: handed to the operating system, and durable where the sink can resume. */
+    /* What leaf_end closed is out of our hands: with the operating system, and durable where the sink can resume. */
     int (*commit)(struct qn_sink *sink, struct qn_err *err);
     int (*publish)(struct qn_sink *sink, struct qn_err *err); /* the run is whole: under its name */
     void (*keep)(struct qn_sink *sink);                       /* incomplete: the partial file stays */

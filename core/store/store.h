@@ -17,17 +17,17 @@ enum qn_run_end { QN_RUN_RUNNING, QN_RUN_COMPLETE, QN_RUN_INCOMPLETE, QN_RUN_DRO
 struct qn_stored_run {
     const char *id;
     bool by_time;
-    int64_t from_ms, to_ms;   /* the range asked for; by_time only */
-    uint64_t leaves, holes;   /* committed, and failed for good */
-    uint64_t rows;            /* committed */
+    int64_t from_ms, to_ms; /* the range asked for; by_time only */
+    uint64_t leaves, holes; /* committed, and failed for good */
+    uint64_t rows;          /* committed */
     enum qn_run_end end;
 };
 
 struct qn_stored_leaf {
-    uint64_t leaf;            /* number in the chunk tree */
-    int64_t from_ms, to_ms;   /* 0 and 0 where leaves are no times */
+    uint64_t leaf;          /* number in the chunk tree */
+    int64_t from_ms, to_ms; /* 0 and 0 where leaves are no times */
     uint64_t rows;
-    uint64_t sink_bytes;      /* the sink's offset once this leaf was committed */
+    uint64_t sink_bytes; /* the sink's offset once this leaf was committed */
 };
 
 struct qn_store;
@@ -35,7 +35,8 @@ struct qn_store;
 struct qn_store_class {
     /* QN_EEXIST if a run of that id is there. Counts and end of `run` are not read. */
     int (*run_begin)(struct qn_store *store, const struct qn_stored_run *run, struct qn_err *err);
-    int (*leaf_committed)(struct qn_store *store, const char *run, const struct qn_stored_leaf *leaf, struct qn_err *err);
+    int (*leaf_committed)(struct qn_store *store, const char *run, const struct qn_stored_leaf *leaf,
+                          struct qn_err *err);
     int (*leaf_failed)(struct qn_store *store, const char *run, const struct qn_stored_leaf *leaf, const char *reason,
                        struct qn_err *err);
     int (*run_end)(struct qn_store *store, const char *run, enum qn_run_end end, struct qn_err *err);
@@ -47,4 +48,6 @@ struct qn_store_class {
     void (*free)(struct qn_store *store);
 };
 
-struct qn_store { const struct qn_store_class *class; };
+struct qn_store {
+    const struct qn_store_class *class;
+};

@@ -108,7 +108,7 @@ static void test_split_down_to_the_floor(void **state)
     assert_int_equal(qn_tree_split(tree, leaf, &first, &second, &err), 0);
     int64_t from, to;
     qn_tree_range(tree, first, &from, &to);
-    assert_int_equal(to, at("2024-01-01T01:30:00Z")); /* 1:30:00.5 floored to the grain */
+    assert_int_equal(to, at("2024-01-01T01:30:00Z"));                             /* 1:30:00.5 floored to the grain */
     assert_int_equal(qn_tree_split(tree, first, &again, &last, &err), QN_ESTATE); /* not running */
     assert_int_equal(qn_tree_take(tree), first);
     assert_int_equal(qn_tree_split(tree, first, &again, &last, &err), QN_ERANGE); /* 45 minutes */
@@ -157,7 +157,8 @@ static void test_states(void **state)
     qn_tree_free(tree);
 }
 
-/* Random splits, holes and reopenings: the leaves always tile, take follows plan order, and look-ups find their leaf. */
+/* Random splits, holes and reopenings: the leaves always tile, take follows plan order, and look-ups find their leaf.
+ */
 static void test_random_trees(void **state)
 {
     (void)state;
@@ -181,8 +182,10 @@ static void test_random_trees(void **state)
             case 0: qn_tree_move(tree, leaf, QN_LEAF_WHOLE, NULL); break;
             case 1: qn_tree_move(tree, leaf, qn_rng_below(&rng, 2) ? QN_LEAF_OPEN : QN_LEAF_HOLE, NULL); break;
             default:
-                if (qn_tree_split(tree, leaf, &first, &second, NULL) < 0) qn_tree_move(tree, leaf, QN_LEAF_WHOLE, NULL);
-                else assert_int_equal(qn_tree_front(tree, leaf), first);
+                if (qn_tree_split(tree, leaf, &first, &second, NULL) < 0)
+                    qn_tree_move(tree, leaf, QN_LEAF_WHOLE, NULL);
+                else
+                    assert_int_equal(qn_tree_front(tree, leaf), first);
             }
             if (step % 16 == 0) assert_true(qn_tree_tiled(tree));
         }

@@ -18,10 +18,10 @@
 /* ---- batches by hand: records named by a number, "~" for no key, "?" for no owner ---- */
 
 struct record {
-    uint64_t key;      /* 0: none */
-    int64_t owner_ms;  /* -1: none */
-    int rows;          /* 0, 1, 2 ... */
-    size_t padding;    /* bytes more in each row */
+    uint64_t key;     /* 0: none */
+    int64_t owner_ms; /* -1: none */
+    int rows;         /* 0, 1, 2 ... */
+    size_t padding;   /* bytes more in each row */
 };
 
 static struct qn_batch *batch_of(const struct record *records, size_t count, bool json)
@@ -68,8 +68,14 @@ struct bench {
 static void open_bench(struct bench *bench, int hours, struct qn_sequencer_options options)
 {
     world_open(&bench->world);
-    struct qn_tree_spec spec = {.by_time = true, .from_ms = 0, .to_ms = hours * HOUR, .has_size = true,
-                                .size = {.ms = HOUR}, .floor_ms = 1000, .grain_ms = 1000, .may_split = true};
+    struct qn_tree_spec spec = {.by_time = true,
+                                .from_ms = 0,
+                                .to_ms = hours * HOUR,
+                                .has_size = true,
+                                .size = {.ms = HOUR},
+                                .floor_ms = 1000,
+                                .grain_ms = 1000,
+                                .may_split = true};
     struct qn_err err;
     assert_int_equal(qn_tree_new(&spec, &bench->tree, &err), 0);
     qn_memory_sink_init(&bench->memory);
@@ -127,8 +133,10 @@ static size_t advance(struct bench *bench, uint32_t *refetch)
     struct qn_advance done;
     assert_int_equal(qn_sequencer_advance(bench->sequencer, &done, &err), 0);
     size_t count = done.count;
-    if (refetch) *refetch = done.refetch;
-    else assert_int_equal(done.refetch, 0);
+    if (refetch)
+        *refetch = done.refetch;
+    else
+        assert_int_equal(done.refetch, 0);
     qn_advance_free(&done);
     return count;
 }
@@ -160,7 +168,11 @@ static void publish(struct bench *bench)
     assert_int_equal(bench->memory.end, QN_MEMORY_PUBLISHED);
 }
 
-#define RULES (struct qn_sequencer_options){.key = true, .owner = true}
+#define RULES                                                                                                          \
+    (struct qn_sequencer_options)                                                                                      \
+    {                                                                                                                  \
+        .key = true, .owner = true                                                                                     \
+    }
 
 /* ---- cases ---- */
 
@@ -199,13 +211,13 @@ static void test_key_and_owner(void **state)
     begin(&b, 1);
     begin(&b, 2);
     struct record first[] = {
-        {1, 10, 1, 0},     {2, 20, 2, 0}, {1, 10, 1, 0}, /* a repeat */
-        {0, 30, 1, 0},     {0, 30, 1, 0},                /* no key: both stay */
-        {4, -1, 1, 0},                                   /* no owner: stays */
-        {5, HOUR, 3, 0},                                 /* the other leaf's */
-        {0, HOUR + 5, 1, 0},                             /* the other leaf's, but nothing could tell its loss */
-        {6, 2 * HOUR, 1, 0},                             /* outside */
-        {7, 40, 0, 0},     {7, 40, 1, 0},                /* the first made no row; the second is a repeat */
+        {1, 10, 1, 0},       {2, 20, 2, 0}, {1, 10, 1, 0}, /* a repeat */
+        {0, 30, 1, 0},       {0, 30, 1, 0},                /* no key: both stay */
+        {4, -1, 1, 0},                                     /* no owner: stays */
+        {5, HOUR, 3, 0},                                   /* the other leaf's */
+        {0, HOUR + 5, 1, 0},                               /* the other leaf's, but nothing could tell its loss */
+        {6, 2 * HOUR, 1, 0},                               /* outside */
+        {7, 40, 0, 0},       {7, 40, 1, 0},                /* the first made no row; the second is a repeat */
     };
     add(&b, 1, 1, first, 11);
     add(&b, 1, 2, (struct record[]){{2, 20, 1, 0}, {8, 50, 1, 0}}, 2); /* a repeat across pages */
@@ -245,8 +257,10 @@ static void test_refetch(void **state)
         whole(&b, 3, NULL, 0);
         assert_int_equal(advance(&b, NULL), 0); /* the head is not whole */
         begin(&b, 1);
-        if (delivered) whole(&b, 1, (struct record[]){{1, 10, 1, 0}, {9, 20, 1, 0}}, 2);
-        else whole(&b, 1, (struct record[]){{1, 10, 1, 0}}, 1);
+        if (delivered)
+            whole(&b, 1, (struct record[]){{1, 10, 1, 0}, {9, 20, 1, 0}}, 2);
+        else
+            whole(&b, 1, (struct record[]){{1, 10, 1, 0}}, 1);
         assert_int_equal(advance(&b, NULL), 3);
         expect_rows(&b, delivered ? "1.0@10\n9.0@20\n2.0@3600000\n" : "1.0@10\n2.0@3600000\n");
         const char *reason = hole(&b, 0, delivered ? 0 : 1);
@@ -375,7 +389,8 @@ static void test_order(void **state)
     finish(&b, 1, 2);
     whole(&b, 2, NULL, 0);
     assert_int_equal(advance(&b, NULL), 2);
-    assert_non_null(strstr(hole(&b, 0, 1), "1970-01-01T00:00:00.020Z comes after 1970-01-01T00:00:00.030Z (page 2, record 2)"));
+    assert_non_null(
+        strstr(hole(&b, 0, 1), "1970-01-01T00:00:00.020Z comes after 1970-01-01T00:00:00.030Z (page 2, record 2)"));
     publish(&b);
     close_bench(&b);
 }
@@ -527,8 +542,10 @@ static char *random_run(uint64_t seed, const struct record *all, struct qn_seque
     b.store = qn_memory_store_new();
     for (;;) {
         uint32_t leaf = count < 4 ? qn_tree_take(b.tree) : 0;
-        if (leaf) running[count++] = leaf;
-        else if (count == 0) break;
+        if (leaf)
+            running[count++] = leaf;
+        else if (count == 0)
+            break;
         if (leaf && count < 4) continue;
         size_t pick = (size_t)qn_rng_below(&rng, count);
         uint32_t first, second;
@@ -559,7 +576,8 @@ static void test_random_orders(void **state)
     qn_rng_seed(&rng, 42);
     for (size_t i = 0; i < RECORDS; i++) {
         int64_t gap = HOURS * HOUR / RECORDS;
-        all[i] = (struct record){i + 1, (int64_t)i * gap + (int64_t)qn_rng_below(&rng, (uint64_t)gap), (int)(i % 4 != 3), i % 50};
+        all[i] = (struct record){i + 1, (int64_t)i * gap + (int64_t)qn_rng_below(&rng, (uint64_t)gap),
+                                 (int)(i % 4 != 3), i % 50};
         if (i % 13 == 0) all[i].rows = 3;
     }
     struct qn_sequencer_options roomy = RULES, narrow = RULES;
@@ -679,13 +697,20 @@ static void test_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plan_order),       cmocka_unit_test(test_key_and_owner),
-        cmocka_unit_test(test_refetch),          cmocka_unit_test(test_late_witness),
-        cmocka_unit_test(test_forward_witness),  cmocka_unit_test(test_split),
-        cmocka_unit_test(test_failed_leaf),      cmocka_unit_test(test_order),
-        cmocka_unit_test(test_wrong_calls),      cmocka_unit_test(test_sink_failure),
-        cmocka_unit_test(test_items),            cmocka_unit_test(test_random_orders),
-        cmocka_unit_test(test_memory_is_bounded), cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_plan_order),
+        cmocka_unit_test(test_key_and_owner),
+        cmocka_unit_test(test_refetch),
+        cmocka_unit_test(test_late_witness),
+        cmocka_unit_test(test_forward_witness),
+        cmocka_unit_test(test_split),
+        cmocka_unit_test(test_failed_leaf),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_wrong_calls),
+        cmocka_unit_test(test_sink_failure),
+        cmocka_unit_test(test_items),
+        cmocka_unit_test(test_random_orders),
+        cmocka_unit_test(test_memory_is_bounded),
+        cmocka_unit_test(test_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
