@@ -97,7 +97,8 @@ t.test("rows: what a column cannot convert and what a transform raises are of ki
 end)
 
 t.test("a script that does not load on a worker is told when the workers start", function()
-  local w, err = convert.workers { threads = 1, plan = plan { transform = true }, script = { name = "@t.lua", path = "t.lua", dir = ".", source = "return {" } }
+  local broken = { name = "@t.lua", path = "t.lua", dir = ".", source = "return {" }
+  local w, err = convert.workers { threads = 1, plan = plan { transform = true }, script = broken }
   t.equal(w, nil)
   t.equal(err.kind, "script")
   t.match(err.message, "t%.lua:1:")

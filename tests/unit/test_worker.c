@@ -301,6 +301,45 @@ static void test_any_number_of_workers_gives_the_same(void **state)
     assert_int_equal(qn_mem_blocks(), blocks);
 }
 
+/* A worker opened and used while the n-th allocation fails: rows, or an error and nothing left. */
+static bool survives(uint64_t n)
+{
+    struct qn_err err = {0};
+    struct qn_plan *plan = plan_of(QN_FORMAT_NDJSON);
+    struct qn_worker_setup setup =
+        setup_of(plan, TRANSFORM("row.c = { record, tostring(row.a) .. 'x' } return { row, row }"));
+    struct qn_worker_page page = {.where = "a page", .chunk = "{}", .page = 1};
+    struct qn_batch *batch = NULL;
+    struct qn_doc *doc = parse("{\"items\":[{\"a\":1,\"b\":[1,{}]},{\"a\":1e400,\"b\":\"\\u00e9\"}]}");
+    qn_mem_fail_after(n);
+    struct qn_worker *worker = qn_worker_open(&setup, 0, &err);
+    int rc = worker ? qn_worker_rows(worker, doc, &page, &batch, &err) : QN_ENOMEM;
+    qn_mem_fail_after(0);
+    if (rc < 0) assert_true(err.text[0] != '\0');
+    qn_batch_unref(batch);
+    if (worker) {
+        batch = NULL;
+        if (rc < 0 && qn_worker_rows(worker, doc, &page, &batch, &err) < 0)
+            fail_msg("it does not recover: %s", err.text);
+        qn_batch_unref(batch);
+        qn_worker_close(worker);
+    }
+    qn_doc_unref(doc);
+    qn_plan_unref(plan);
+    return rc == 0;
+}
+
+static void test_memory_that_runs_out(void **state)
+{
+    (void)state;
+    size_t blocks = qn_mem_blocks();
+    for (uint64_t n = 1; !survives(n); n += 1 + n / 40) {
+        assert_int_equal(qn_mem_blocks(), blocks);
+        assert_true(n < 1000000);
+    }
+    assert_int_equal(qn_mem_blocks(), blocks);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -309,6 +348,7 @@ int main(void)
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_scripts_refused),
+        cmocka_unit_test(test_memory_that_runs_out),
         cmocka_unit_test(test_any_number_of_workers_gives_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
