@@ -44,10 +44,12 @@ static int unexpected(struct builder *b, size_t offset)
 {
     unsigned char c = offset < b->size ? (unsigned char)b->text[offset] : 0;
     if (offset >= b->size && b->depth > 0) {
-        return qn_fail_at(b->err, QN_ESYNTAX, offset, "expected %s, but the text ends at byte %zu inside the %s that begins at byte %u",
-                          wanted(b), offset, in_object(b) ? "object" : "array", b->nodes[b->open[b->depth - 1]].offset);
+        return qn_fail_at(b->err, QN_ESYNTAX, offset,
+                          "expected %s, but the text ends at byte %zu inside the %s that begins at byte %u", wanted(b),
+                          offset, in_object(b) ? "object" : "array", b->nodes[b->open[b->depth - 1]].offset);
     }
-    if (offset >= b->size) return qn_fail_at(b->err, QN_ESYNTAX, offset, "expected %s, but the text is empty", wanted(b));
+    if (offset >= b->size)
+        return qn_fail_at(b->err, QN_ESYNTAX, offset, "expected %s, but the text is empty", wanted(b));
     if (c > 0x20 && c < 0x7F) {
         return qn_fail_at(b->err, QN_ESYNTAX, offset, "expected %s, found '%c' at byte %zu", wanted(b), c, offset);
     }
@@ -125,7 +127,8 @@ static void value_done(struct builder *b)
 static int open_container(struct builder *b, size_t offset)
 {
     if (b->depth == QN_DOC_MAX_DEPTH) {
-        return qn_fail_at(b->err, QN_ELIMIT, offset, "nested deeper than %d levels at byte %zu", QN_DOC_MAX_DEPTH, offset);
+        return qn_fail_at(b->err, QN_ELIMIT, offset, "nested deeper than %d levels at byte %zu", QN_DOC_MAX_DEPTH,
+                          offset);
     }
     b->children[b->depth] = 0;
     b->open[b->depth++] = add(b, offset, 0);
@@ -140,6 +143,11 @@ static void close_container(struct builder *b, size_t offset)
     value_done(b);
 }
 
+static bool is_number_first(char c)
+{
+    return c == '-' || (c >= '0' && c <= '9');
+}
+
 /* *end: in, the offset of the next token; out, where this one ends. */
 static int value_token(struct builder *b, size_t offset, size_t *end)
 {
@@ -151,10 +159,7 @@ static int value_token(struct builder *b, size_t offset, size_t *end)
     case 't': rc = literal_token(b, offset, "true", end); break;
     case 'f': rc = literal_token(b, offset, "false", end); break;
     case 'n': rc = literal_token(b, offset, "null", end); break;
-    case '-': case '0': case '1': case '2': case '3': case '4': case '5': case '6': case '7': case '8': case '9':
-        rc = number_token(b, offset, end);
-        break;
-    default: return unexpected(b, offset);
+    default: rc = is_number_first(b->text[offset]) ? number_token(b, offset, end) : unexpected(b, offset); break;
     }
     if (rc < 0) return rc;
     add(b, offset, *end);

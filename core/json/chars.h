@@ -7,10 +7,10 @@
 #include <stdint.h>
 
 struct qn_chars {
-    const char *at, *end;  /* what is still to be read, between the quotes */
-    char pending[4];       /* bytes of the character read last */
+    const char *at, *end; /* what is still to be read, between the quotes */
+    char pending[4];      /* bytes of the character read last */
     uint8_t next, size;
-    uint32_t replaced;     /* lone surrogates that became U+FFFD */
+    uint32_t replaced; /* lone surrogates that became U+FFFD */
 };
 
 /* content: without quotes. */

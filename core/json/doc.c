@@ -161,7 +161,8 @@ int qn_doc_string(const struct qn_doc *doc, qn_node node, struct qn_buf *out)
         do {
             out->data[out->size++] = (char)qn_chars_next(&chars);
         } while (chars.next < chars.size);
-        if (chars.replaced) atomic_fetch_add(&((struct qn_doc *)doc)->replaced, chars.replaced); /* the one mutable field */
+        if (chars.replaced)
+            atomic_fetch_add(&((struct qn_doc *)doc)->replaced, chars.replaced); /* the one mutable field */
         p = chars.at;
     }
     return QN_OK;

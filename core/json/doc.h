@@ -24,7 +24,10 @@ typedef uint32_t qn_node;
 
 enum qn_kind { QN_NULL, QN_FALSE, QN_TRUE, QN_NUMBER, QN_STRING, QN_ARRAY, QN_OBJECT };
 
-struct qn_span { const char *data; size_t size; };
+struct qn_span {
+    const char *data;
+    size_t size;
+};
 
 #define QN_DOC_MAX_DEPTH 1024 /* deeper nesting is QN_ELIMIT and says so */
 
@@ -32,7 +35,7 @@ struct qn_span { const char *data; size_t size; };
  * (depth, more than 4 GB), QN_ENOMEM. */
 int qn_doc_parse(struct qn_bytes *bytes, struct qn_doc **out, struct qn_err *err);
 struct qn_doc *qn_doc_ref(struct qn_doc *doc);
-void qn_doc_unref(struct qn_doc *doc); /* NULL is fine */
+void qn_doc_unref(struct qn_doc *doc);          /* NULL is fine */
 size_t qn_doc_memory(const struct qn_doc *doc); /* bytes of index, without the text */
 
 enum qn_kind qn_doc_kind(const struct qn_doc *doc, qn_node node);
@@ -45,8 +48,8 @@ qn_node qn_doc_first(const struct qn_doc *doc, qn_node parent);
 qn_node qn_doc_next(const struct qn_doc *doc, qn_node parent, qn_node child);
 /* The node of the key string of an object's member value. */
 qn_node qn_doc_key(const struct qn_doc *doc, qn_node member_value);
-size_t qn_doc_count(const struct qn_doc *doc, qn_node parent);             /* children; 0 for scalars */
-qn_node qn_doc_at(const struct qn_doc *doc, qn_node array, size_t index);  /* 0-based; QN_NONE beyond */
+size_t qn_doc_count(const struct qn_doc *doc, qn_node parent);            /* children; 0 for scalars */
+qn_node qn_doc_at(const struct qn_doc *doc, qn_node array, size_t index); /* 0-based; QN_NONE beyond */
 /* Member by decoded name; the last of duplicates wins. False if absent or not an object. */
 bool qn_doc_find(const struct qn_doc *doc, qn_node object, const char *name, size_t size, qn_node *out);
 
@@ -57,7 +60,8 @@ bool qn_doc_plain_string(const struct qn_doc *doc, qn_node node, struct qn_span 
 bool qn_doc_string_equals(const struct qn_doc *doc, qn_node node, const char *text, size_t size);
 
 enum qn_integer { QN_INTEGER_EXACT, QN_INTEGER_OUT_OF_RANGE, QN_INTEGER_NOT_ONE };
-/* EXACT: the text is an integer literal (no fraction, no exponent) within int64; OUT_OF_RANGE: an integer literal beyond. */
+/* EXACT: the text is an integer literal (no fraction, no exponent) within int64; OUT_OF_RANGE: an integer literal
+ * beyond. */
 enum qn_integer qn_doc_integer(const struct qn_doc *doc, qn_node node, int64_t *out);
 /* Nearest double. exact (may be NULL): true if the text's decimal value equals the shortest round-trip decimal
  * of that double, false otherwise (0.1 is exact in this sense, 1e400 and 0.12345678901234567890 are not). */

@@ -9,7 +9,7 @@
 
 struct qn_path;
 
-struct qn_nodes {       /* a node list; grows, reused from call to call */
+struct qn_nodes { /* a node list; grows, reused from call to call */
     qn_node *nodes;
     size_t count, capacity;
 };

@@ -130,7 +130,8 @@ static int descend(struct eval *e, const struct qn_selector *s, qn_node node, st
     return rc;
 }
 
-static int run_segment(struct eval *e, const struct qn_segment *segment, const struct qn_nodes *in, struct qn_nodes *out)
+static int run_segment(struct eval *e, const struct qn_segment *segment, const struct qn_nodes *in,
+                       struct qn_nodes *out)
 {
     int rc = QN_OK;
     out->count = 0;
@@ -142,7 +143,8 @@ static int run_segment(struct eval *e, const struct qn_segment *segment, const s
 }
 
 /* Follows the single segments a query begins with; *rest is what remains. */
-static qn_node walk(const struct qn_doc *doc, const struct qn_query *query, qn_node node, const struct qn_segment **rest)
+static qn_node walk(const struct qn_doc *doc, const struct qn_query *query, qn_node node,
+                    const struct qn_segment **rest)
 {
     const struct qn_segment *segment = query->segments;
     for (; segment && segment->single && node != QN_NONE; segment = segment->next)
@@ -206,7 +208,8 @@ static bool run_filter(struct eval *e, const struct qn_expr *expr, qn_node curre
         case QN_EXPR_NOT: return !run_filter(e, expr->left, current);
         case QN_EXPR_EXISTS: return exists(e, &expr->query, current);
         case QN_EXPR_COMPARE:
-            return qn_path_compare(e->doc, expr->compare, value_of(e, &expr->a, current), value_of(e, &expr->b, current));
+            return qn_path_compare(e->doc, expr->compare, value_of(e, &expr->a, current),
+                                   value_of(e, &expr->b, current));
         }
     }
     return false;

@@ -89,16 +89,20 @@ static int check_comparable(struct qn_path_parser *p, const struct qn_operand *o
         return qn_path_refuse(p, offset, "this query may select many nodes and cannot be compared");
     }
     if (o->query.loose != SIZE_MAX) {
-        return qn_path_refuse(p, o->query.loose, "white space is not allowed in the brackets of a query that is compared");
+        return qn_path_refuse(p, o->query.loose,
+                              "white space is not allowed in the brackets of a query that is compared");
     }
     return QN_OK;
 }
 
 static bool take_compare(struct qn_path_parser *p, enum qn_compare *out)
 {
-    static const struct { const char *token; enum qn_compare compare; } tokens[] = {
-        {"==", QN_EQUAL}, {"!=", QN_NOT_EQUAL}, {"<=", QN_LESS_EQUAL},
-        {">=", QN_GREATER_EQUAL}, {"<", QN_LESS}, {">", QN_GREATER},
+    static const struct {
+        const char *token;
+        enum qn_compare compare;
+    } tokens[] = {
+        {"==", QN_EQUAL},         {"!=", QN_NOT_EQUAL}, {"<=", QN_LESS_EQUAL},
+        {">=", QN_GREATER_EQUAL}, {"<", QN_LESS},       {">", QN_GREATER},
     };
     for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++) {
         *out = tokens[i].compare;

@@ -10,9 +10,9 @@ enum qn_selector_kind { QN_SELECT_NAME, QN_SELECT_INDEX, QN_SELECT_SLICE, QN_SEL
 struct qn_selector {
     struct qn_selector *next;
     enum qn_selector_kind kind;
-    struct qn_span name;            /* decoded */
+    struct qn_span name; /* decoded */
     int64_t index;
-    int64_t start, end, step;       /* slice */
+    int64_t start, end, step; /* slice */
     bool has_start, has_end;
     struct qn_expr *filter;
 };
@@ -20,21 +20,21 @@ struct qn_selector {
 struct qn_segment {
     struct qn_segment *next;
     bool descendant;
-    bool single;                    /* a name or an index: at most one node from one node */
+    bool single; /* a name or an index: at most one node from one node */
     struct qn_selector *selectors;
 };
 
 struct qn_query {
-    bool absolute;                  /* begins with $, not @ */
-    bool singular;                  /* one name or index a segment */
-    size_t loose;                   /* offset of white space inside a bracket, which a compared query must not have; or SIZE_MAX */
+    bool absolute; /* begins with $, not @ */
+    bool singular; /* one name or index a segment */
+    size_t loose;  /* offset of white space inside a bracket, which a compared query must not have; or SIZE_MAX */
     struct qn_segment *segments;
 };
 
 struct qn_operand {
     bool is_query;
-    enum qn_kind kind;              /* of a literal */
-    struct qn_span text;            /* string: decoded; number: as written */
+    enum qn_kind kind;   /* of a literal */
+    struct qn_span text; /* string: decoded; number: as written */
     struct qn_query query;
 };
 
@@ -43,10 +43,10 @@ enum qn_expr_kind { QN_EXPR_OR, QN_EXPR_AND, QN_EXPR_NOT, QN_EXPR_EXISTS, QN_EXP
 
 struct qn_expr {
     enum qn_expr_kind kind;
-    struct qn_expr *left, *right;   /* OR, AND: a list that leans right (left is never of the same kind); NOT has left */
-    struct qn_query query;          /* EXISTS */
+    struct qn_expr *left, *right; /* OR, AND: a list that leans right (left is never of the same kind); NOT has left */
+    struct qn_query query;        /* EXISTS */
     enum qn_compare compare;
-    struct qn_operand a, b;         /* COMPARE */
+    struct qn_operand a, b; /* COMPARE */
 };
 
 struct qn_path {
@@ -73,7 +73,7 @@ int qn_path_peek(const struct qn_path_parser *p);           /* the byte at `at`,
 bool qn_path_take(struct qn_path_parser *p, const char *token);
 void qn_path_blank(struct qn_path_parser *p); /* skips white space */
 int qn_path_string(struct qn_path_parser *p, struct qn_span *out);
-int qn_path_query(struct qn_path_parser *p, struct qn_query *out); /* at $ or @ */
+int qn_path_query(struct qn_path_parser *p, struct qn_query *out);  /* at $ or @ */
 int qn_path_filter(struct qn_path_parser *p, struct qn_expr **out); /* behind ? */
 
 /* path_compare.c. A value is a literal, a node, or Nothing. */

@@ -157,7 +157,8 @@ static int integer(struct qn_path_parser *p, int64_t *out)
         if (*out > INTEGER_LIMIT) return qn_path_refuse(p, from, "integer beyond 2^53 - 1");
     }
     if (p->text[digits] == '0' && (p->at > digits + 1 || negative)) {
-        return qn_path_refuse(p, from, negative ? "-0 and leading zeros are not allowed" : "leading zeros are not allowed");
+        return qn_path_refuse(p, from,
+                              negative ? "-0 and leading zeros are not allowed" : "leading zeros are not allowed");
     }
     if (negative) *out = -*out;
     return QN_OK;

@@ -42,7 +42,7 @@ static size_t string_end(const char *text, size_t size, size_t open, struct qn_e
 
 static int scan_all(struct scan *scan, const char *text, size_t size, struct qn_err *err)
 {
-    bool inside = false; /* in a run that is neither string nor structural: only its first byte counts */
+    bool inside = false;  /* in a run that is neither string nor structural: only its first byte counts */
     bool escaped = false; /* behind a backslash outside strings, where a quote opens nothing */
     for (size_t i = 0; i < size;) {
         char c = text[i];

@@ -3,7 +3,8 @@
 
 #include "json/doc.h"
 
-int qn_json_string(struct qn_buf *out, const char *text, size_t size); /* quotes and escapes; invalid UTF-8 becomes U+FFFD */
+int qn_json_string(struct qn_buf *out, const char *text,
+                   size_t size); /* quotes and escapes; invalid UTF-8 becomes U+FFFD */
 int qn_json_integer(struct qn_buf *out, int64_t value);
 /* Shortest decimal that reads back as the same double; "-0.0" keeps its sign; QN_ERANGE for NaN and infinity.
  * An integral double is written with ".0" so that readers keep its kind. */

@@ -232,7 +232,8 @@ static int l_json_array(lua_State *L)
     luaL_checktype(L, 1, LUA_TTABLE);
     qn_lua_push_array_marker(L); /* [table, marker] */
     if (lua_getmetatable(L, 1)) {
-        luaL_argcheck(L, lua_rawequal(L, -1, -2), 1, "the table has a metatable of its own and cannot be marked as an array");
+        luaL_argcheck(L, lua_rawequal(L, -1, -2), 1,
+                      "the table has a metatable of its own and cannot be marked as an array");
         lua_pop(L, 1);
     }
     lua_setmetatable(L, 1);
@@ -282,9 +283,14 @@ static int l_json_minify(lua_State *L)
 int luaopen_quern_core_json(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"decode", l_json_decode},     {"encode", qn_lua_json_encode}, {"canonical", qn_lua_json_canonical},
-        {"array", l_json_array},       {"is_array", l_json_is_array},  {"number", l_json_number},
-        {"minify", l_json_minify},     {NULL, NULL},
+        {"decode", l_json_decode},
+        {"encode", qn_lua_json_encode},
+        {"canonical", qn_lua_json_canonical},
+        {"array", l_json_array},
+        {"is_array", l_json_is_array},
+        {"number", l_json_number},
+        {"minify", l_json_minify},
+        {NULL, NULL},
     };
     name_null(L);
     luaL_newlib(L, functions);

@@ -21,7 +21,7 @@ struct qn_lua_doc {
     struct qn_doc *doc;
     struct qn_buf scratch;
 };
-struct qn_lua_doc *qn_lua_new_doc(lua_State *L); /* pushes it */
+struct qn_lua_doc *qn_lua_new_doc(lua_State *L);  /* pushes it */
 void qn_lua_close_doc(struct qn_lua_doc *holder); /* lets go of both; raises nothing */
 /* Indexes the string or bytes at index into holder. False with err filled; raises for any other type. */
 bool qn_lua_parse_doc(lua_State *L, int index, struct qn_lua_doc *holder, struct qn_err *err);

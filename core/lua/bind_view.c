@@ -17,8 +17,8 @@
 struct view {
     struct qn_lua_doc *holder; /* its doc is NULL once the scope has ended */
     qn_node node;
-    size_t index;   /* of the element that was read last ... */
-    qn_node at;     /* ... and where it is, QN_NONE at first: so that a walk by index is linear */
+    size_t index; /* of the element that was read last ... */
+    qn_node at;   /* ... and where it is, QN_NONE at first: so that a walk by index is linear */
 };
 
 /* One a state, in the registry. User value 1 is the newest holder of the scope; a holder's, the one before it. */
@@ -293,7 +293,7 @@ static int l_view_pairs(lua_State *L)
 static void push_view_meta(lua_State *L)
 {
     static const luaL_Reg meta[] = {
-        {"__index", l_view_index}, {"__newindex", l_view_newindex}, {"__len", l_view_len},     {"__eq", l_view_eq},
+        {"__index", l_view_index}, {"__newindex", l_view_newindex}, {"__len", l_view_len}, {"__eq", l_view_eq},
         {"__pairs", l_view_pairs}, {"__tostring", l_view_tostring}, {NULL, NULL},
     };
     if (!luaL_newmetatable(L, QN_LUA_VIEW)) return;
@@ -452,8 +452,8 @@ static int l_view_is_null(lua_State *L)
 int luaopen_quern_core_view(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"open", l_view_open},       {"table", l_view_table},     {"raw", l_view_raw}, {"is_view", l_view_is_view},
-        {"is_null", l_view_is_null}, {"path", l_view_path},       {NULL, NULL},
+        {"open", l_view_open},       {"table", l_view_table}, {"raw", l_view_raw}, {"is_view", l_view_is_view},
+        {"is_null", l_view_is_null}, {"path", l_view_path},   {NULL, NULL},
     };
     make_scope(L);
     luaL_requiref(L, "quern.core.json", luaopen_quern_core_json, 0); /* null's name */

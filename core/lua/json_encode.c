@@ -175,7 +175,8 @@ static void add_userdata(lua_State *L, struct encoder *e)
     } else if (qn_lua_test_secret(L, -1)) {
         refuse(L, e, "a secret cannot be written into JSON", NULL);
     } else {
-        refuse(L, e, "a %s has no JSON form", luaL_testudata(L, -1, QN_LUA_BYTES) ? "quern.bytes (take tostring of it)" : "userdata");
+        refuse(L, e, "a %s has no JSON form",
+               luaL_testudata(L, -1, QN_LUA_BYTES) ? "quern.bytes (take tostring of it)" : "userdata");
     }
 }
 
@@ -220,7 +221,8 @@ static int compare_names(const void *a, const void *b, void *text)
     return order ? order : (x->size > y->size) - (x->size < y->size);
 }
 
-/* Appends the string keys of the table on top to e->names; *places is how many integer keys it has, *last the highest. */
+/* Appends the string keys of the table on top to e->names; *places is how many integer keys it has, *last the highest.
+ */
 static void read_keys(lua_State *L, struct encoder *e, lua_Integer *places, lua_Integer *last)
 {
     *places = *last = 0;
@@ -298,7 +300,8 @@ static void check_shape(lua_State *L, const struct encoder *e, size_t first, siz
     if (last > places) {
         lua_Integer gap = 1;
         for (; lua_rawgeti(L, -1, gap) != LUA_TNIL; gap++) lua_pop(L, 1);
-        refuse(L, e, "an array without its element %s has no JSON form; write quern.null", lua_pushfstring(L, "%I", gap));
+        refuse(L, e, "an array without its element %s has no JSON form; write quern.null",
+               lua_pushfstring(L, "%I", gap));
     }
 }
 

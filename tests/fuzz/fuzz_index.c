@@ -6,7 +6,10 @@
 #include "json/number.h"
 #include "json/write.h"
 
-#define REQUIRE(condition) do { if (!(condition)) abort(); } while (0)
+#define REQUIRE(condition)                                                                                             \
+    do {                                                                                                               \
+        if (!(condition)) abort();                                                                                     \
+    } while (0)
 
 static void read_value(const struct qn_doc *doc, qn_node node, struct qn_buf *out)
 {
@@ -42,7 +45,8 @@ static size_t walk(const struct qn_doc *doc, qn_node node, struct qn_buf *out)
             read_value(doc, qn_doc_key(doc, n), out);
             qn_buf_clear(out);
             REQUIRE(qn_doc_string(doc, qn_doc_key(doc, n), out) == 0);
-            if (count < 64) REQUIRE(qn_doc_find(doc, node, out->data ? out->data : "", out->size, &found) && found >= n);
+            if (count < 64)
+                REQUIRE(qn_doc_find(doc, node, out->data ? out->data : "", out->size, &found) && found >= n);
         } else if (count < 64) {
             REQUIRE(qn_doc_at(doc, node, count) == n);
         }

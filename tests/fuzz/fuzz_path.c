@@ -4,10 +4,14 @@
 
 #include "json/path.h"
 
-#define REQUIRE(condition) do { if (!(condition)) abort(); } while (0)
+#define REQUIRE(condition)                                                                                             \
+    do {                                                                                                               \
+        if (!(condition)) abort();                                                                                     \
+    } while (0)
 
 static const char *const texts[] = {
-    "{\"a\":[1,-2.5e3,\"x\",null,true,{\"b\":{\"c\":[[],{}]}}],\"b\":\"\\u00e9\",\"c\":{\"a\":1,\"a\":2},\"\":9007199254740993}",
+    "{\"a\":[1,-2.5e3,\"x\",null,true,{\"b\":{\"c\":[[],{}]}}],\"b\":\"\\u00e9\",\"c\":{\"a\":1,\"a\":2},\"\":"
+    "9007199254740993}",
     "[[[1,2,3],[4,5],[]],{\"a\":{\"a\":{\"a\":1}}},\"a\",1,1.0,false]",
     "7",
 };
@@ -26,7 +30,8 @@ static void evaluate(const struct qn_path *path, const char *text)
     if (qn_path_singular(path)) {
         REQUIRE(list.count <= 1 && qn_path_one(path, doc, QN_ROOT) == (list.count ? list.nodes[0] : QN_NONE));
     }
-    for (size_t i = 0; i < list.count && i < 10; i++) { /* a normalized path finds the node it names, or a later duplicate */
+    for (size_t i = 0; i < list.count && i < 10;
+         i++) { /* a normalized path finds the node it names, or a later duplicate */
         struct qn_path *back;
         out.size = 0;
         REQUIRE(qn_path_normalized(doc, QN_ROOT, list.nodes[i], &out) == 0);
@@ -52,7 +57,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     /* Each "..", "*" and "," may multiply the nodes: long chains of them are slow, not wrong. */
     size_t wide = 0;
-    for (size_t i = 0; i < size; i++) wide += data[i] == '*' || data[i] == ',' || data[i] == '?' || data[i] == ':' || (i && data[i] == '.' && data[i - 1] == '.');
+    for (size_t i = 0; i < size; i++)
+        wide += data[i] == '*' || data[i] == ',' || data[i] == '?' || data[i] == ':' ||
+                (i && data[i] == '.' && data[i - 1] == '.');
     if (wide <= 6)
         for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) evaluate(path, texts[i]);
     qn_path_free(path);

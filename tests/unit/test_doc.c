@@ -120,8 +120,23 @@ static void numbers_and_strings(void **state)
 static void accepted(void **state)
 {
     static const char *const texts[] = {
-        "0", "-0", "-0.0", "1e400", "-1E-400", "123456789012345678901234567890", "\"\"", "\"\\ud800\"", " [ ] ", "{}", "\xef\xbb\xbf[1]",
-        "[[],{},\"\",null,true,false]", "{\"a\":1,\"a\":2}", "\r\n{\t\"\\u0000\" : [ 1 , -2.5e+3 ] } ", "\"\x7f\"", "\"\\\\\"", "[\"\\\\\\\"\"]",
+        "0",
+        "-0",
+        "-0.0",
+        "1e400",
+        "-1E-400",
+        "123456789012345678901234567890",
+        "\"\"",
+        "\"\\ud800\"",
+        " [ ] ",
+        "{}",
+        "\xef\xbb\xbf[1]",
+        "[[],{},\"\",null,true,false]",
+        "{\"a\":1,\"a\":2}",
+        "\r\n{\t\"\\u0000\" : [ 1 , -2.5e+3 ] } ",
+        "\"\x7f\"",
+        "\"\\\\\"",
+        "[\"\\\\\\\"\"]",
         "[\"{}[]:,\",\"a\\\\\",\"b\"]",
     };
     (void)state;
@@ -149,8 +164,8 @@ static void scans_agree(void **state)
     qn_buf_init(&text, QN_BUF_NO_CAP);
     qn_buf_add_byte(&text, '[');
     for (int i = 0; i < 500; i++) {
-        qn_buf_add_fmt(&text, "%*s{\"k%d\\\\\":[%d,\"%.*s\\\"\\u00e9€\\\\\\\\\",-1.5e3 ,true]},", i % 67, "", i, i, i % 70,
-                       "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz");
+        qn_buf_add_fmt(&text, "%*s{\"k%d\\\\\":[%d,\"%.*s\\\"\\u00e9€\\\\\\\\\",-1.5e3 ,true]},", i % 67, "", i, i,
+                       i % 70, "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz");
     }
     qn_buf_add_str(&text, "null]");
     struct qn_index fast, slow;
@@ -188,7 +203,8 @@ static void check_span(const struct qn_doc *doc, qn_node node, const char *wante
 
 static void navigation(void **state)
 {
-    struct qn_doc *doc = read_text("{ \"a\" : [1, {\"x\":[]} , \"s\" ], \"b\":null, \"a\":{ \"y\" : 2 } , \"\\u0061b\":true}");
+    struct qn_doc *doc =
+        read_text("{ \"a\" : [1, {\"x\":[]} , \"s\" ], \"b\":null, \"a\":{ \"y\" : 2 } , \"\\u0061b\":true}");
     qn_node n, m;
     (void)state;
     assert_int_equal(qn_doc_kind(doc, QN_ROOT), QN_OBJECT);
@@ -219,7 +235,8 @@ static void navigation(void **state)
 
 static void strings(void **state)
 {
-    struct qn_doc *doc = read_text("[\"plain é\", \"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\u20AC\\ud83d\\ude00\", \"\\ud800x\\udc00\\ud800\\u0041\", \"\\u0000\"]");
+    struct qn_doc *doc = read_text("[\"plain é\", \"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\u20AC\\ud83d\\ude00\", "
+                                   "\"\\ud800x\\udc00\\ud800\\u0041\", \"\\u0000\"]");
     struct qn_buf out;
     struct qn_span span;
     (void)state;
@@ -302,12 +319,12 @@ static void no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(grammar), cmocka_unit_test(numbers_and_strings), cmocka_unit_test(accepted),
+        cmocka_unit_test(grammar),     cmocka_unit_test(numbers_and_strings), cmocka_unit_test(accepted),
 #ifndef QN_SCALAR_SCAN
         cmocka_unit_test(scans_agree),
 #endif
-        cmocka_unit_test(depth), cmocka_unit_test(navigation), cmocka_unit_test(strings), cmocka_unit_test(numbers),
-        cmocka_unit_test(no_memory),
+        cmocka_unit_test(depth),       cmocka_unit_test(navigation),          cmocka_unit_test(strings),
+        cmocka_unit_test(numbers),     cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

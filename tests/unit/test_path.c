@@ -62,16 +62,17 @@ static void refuse(const char *expression, size_t column, const char *words)
     struct qn_err err = {0};
     char start[32];
     snprintf(start, sizeof start, "column %zu: ", column);
-    if (qn_path_compile(expression, strlen(expression), &path, &err) != QN_ESYNTAX) fail_msg("%s was accepted", expression);
+    if (qn_path_compile(expression, strlen(expression), &path, &err) != QN_ESYNTAX)
+        fail_msg("%s was accepted", expression);
     assert_null(path);
     if (strncmp(err.text, start, strlen(start)) != 0 || !strstr(err.text, words)) {
         fail_msg("%s: %s (wanted %s%s)", expression, err.text, start, words);
     }
 }
 
-static const char *const STORE =
-    "{\"store\":{\"book\":[{\"t\":\"A\",\"price\":8.95,\"isbn\":1},{\"t\":\"B\",\"price\":12},{\"t\":\"C\",\"price\":5}],"
-    "\"bike\":{\"price\":399}}}";
+static const char *const STORE = "{\"store\":{\"book\":[{\"t\":\"A\",\"price\":8.95,\"isbn\":1},{\"t\":\"B\",\"price\":"
+                                 "12},{\"t\":\"C\",\"price\":5}],"
+                                 "\"bike\":{\"price\":399}}}";
 
 static void selectors(void **state)
 {
@@ -152,24 +153,29 @@ static void filters(void **state)
     check("[1,1.0,1e0,10e-1,2]", "$[?@ == 1.0]", "[1,1.0,1e0,10e-1]");
     check("[9007199254740993,9007199254740992]", "$[?@ > 9007199254740992]", "[9007199254740993]");
     check("[0,-0,-0.0]", "$[?@ == -0]", "[0,-0,-0.0]");
-    check("[123456789012345678901234567890]", "$[?@ == 1.2345678901234567890123456789e29]", "[123456789012345678901234567890]");
+    check("[123456789012345678901234567890]", "$[?@ == 1.2345678901234567890123456789e29]",
+          "[123456789012345678901234567890]");
     check("[\"a\",\"b\",\"\\u0061\",\"é\"]", "$[?@ == 'a']", "[\"a\",\"\\u0061\"]");
     check("[\"a\",\"b\",\"\\u0061\",\"é\",\"ab\"]", "$[?@ > 'a']", "[\"b\",\"é\",\"ab\"]");
-    check("[\"\\ud83d\\ude00\",\"\xef\xbf\xbf\"]", "$[?@ > \"\xef\xbf\xbf\"]", "[\"\\ud83d\\ude00\"]"); /* not UTF-16 order */
+    check("[\"\\ud83d\\ude00\",\"\xef\xbf\xbf\"]", "$[?@ > \"\xef\xbf\xbf\"]",
+          "[\"\\ud83d\\ude00\"]"); /* not UTF-16 order */
     check("{\"a\":{\"v\":1},\"b\":{\"v\":2}}", "$[?@.v == 2]", "[{\"v\":2}]");
     check("[[[1]],[[2]],[]]", "$[?@[0][0] == 2]", "[[[2]]]");
     check("[{\"a\":[1,{\"x\":[2]}],\"b\":[1,{\"x\":[2.0]}]},{\"a\":[1],\"b\":[1,1]}]", "$[?@.a == @.b]",
           "[{\"a\":[1,{\"x\":[2]}],\"b\":[1,{\"x\":[2.0]}]}]");
-    check("[{\"a\":{\"x\":1,\"y\":2},\"b\":{\"y\":2,\"x\":1}},{\"a\":{\"x\":1},\"b\":{\"x\":1,\"y\":2}},{\"a\":{\"x\":1,\"y\":1},\"b\":{\"x\":1}}]",
+    check("[{\"a\":{\"x\":1,\"y\":2},\"b\":{\"y\":2,\"x\":1}},{\"a\":{\"x\":1},\"b\":{\"x\":1,\"y\":2}},{\"a\":{\"x\":"
+          "1,\"y\":1},\"b\":{\"x\":1}}]",
           "$[?@.a == @.b].a.y", "[2]");
-    check("[{\"a\":{\"x\":1,\"x\":2},\"b\":{\"x\":2}},{\"a\":{\"x\":1},\"b\":{\"z\":1}}]", "$[?@.a == @.b].b", "[{\"x\":2}]");
+    check("[{\"a\":{\"x\":1,\"x\":2},\"b\":{\"x\":2}},{\"a\":{\"x\":1},\"b\":{\"z\":1}}]", "$[?@.a == @.b].b",
+          "[{\"x\":2}]");
     check("[[1,2],[3],{\"a\":[2]}]", "$[?@[?@ == 2]]", "[[1,2]]");
     check("[[1,2],[3],{\"a\":[2]}]", "$[?@..[?@ == 2]]", "[[1,2],{\"a\":[2]}]");
     check("[[1,2],[3],{\"a\":[2]}]", "$[?@.*]", "[[1,2],[3],{\"a\":[2]}]");
     check("{\"k\":2,\"l\":[{\"v\":1},{\"v\":2}]}", "$.l[?@.v == $.k]", "[{\"v\":2}]");
     check("[1,2,3,4]", "$[?@ < 2, ?@ > 3]", "[1,4]");
     check("[1,2,3,4]", "$[?@==1||@==2&&@==3||@==4]", "[1,4]");
-    check("{\"c\":[{\"m\":[{\"n\":\"t\",\"v\":1},{\"n\":\"h\",\"v\":2}]},{\"m\":[{\"n\":\"t\",\"v\":5}]}]}", "$..m[?@.n == 't'].v", "[1,5]");
+    check("{\"c\":[{\"m\":[{\"n\":\"t\",\"v\":1},{\"n\":\"h\",\"v\":2}]},{\"m\":[{\"n\":\"t\",\"v\":5}]}]}",
+          "$..m[?@.n == 't'].v", "[1,5]");
     check("[true,false]", "$[?1==1]", "[true,false]");
     check("1", "$[?@==1]", "[]");
 }
@@ -323,8 +329,13 @@ static void normalized(void **state)
 {
     struct qn_doc *doc = read_text("{\"a\":[1,{\"it's \\\\ \\u000b\\n é\":[[2]]}],\"b\":{}}");
     struct qn_path *path = compile("$..*");
-    static const char *const wanted[] = {"$['a']", "$['b']", "$['a'][0]", "$['a'][1]", "$['a'][1]['it\\'s \\\\ \\u000b\\n é']",
-                                         "$['a'][1]['it\\'s \\\\ \\u000b\\n é'][0]", "$['a'][1]['it\\'s \\\\ \\u000b\\n é'][0][0]"};
+    static const char *const wanted[] = {"$['a']",
+                                         "$['b']",
+                                         "$['a'][0]",
+                                         "$['a'][1]",
+                                         "$['a'][1]['it\\'s \\\\ \\u000b\\n é']",
+                                         "$['a'][1]['it\\'s \\\\ \\u000b\\n é'][0]",
+                                         "$['a'][1]['it\\'s \\\\ \\u000b\\n é'][0][0]"};
     struct qn_nodes list;
     struct qn_buf out;
     (void)state;
@@ -392,9 +403,9 @@ static int nothing_left(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(selectors), cmocka_unit_test(descendants), cmocka_unit_test(filters), cmocka_unit_test(refused),
-        cmocka_unit_test(nesting), cmocka_unit_test(deep_documents), cmocka_unit_test(bounds), cmocka_unit_test(normalized),
-        cmocka_unit_test(no_memory),
+        cmocka_unit_test(selectors), cmocka_unit_test(descendants), cmocka_unit_test(filters),
+        cmocka_unit_test(refused),   cmocka_unit_test(nesting),     cmocka_unit_test(deep_documents),
+        cmocka_unit_test(bounds),    cmocka_unit_test(normalized),  cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, nothing_left);
 }

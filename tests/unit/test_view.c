@@ -67,14 +67,15 @@ static void scopes(void **state)
         lua_setglobal(L, "rec");
         run(L, i == 0 ? "assert(rec.a.b == 1) kept = rec.a step, s, c = pairs(rec)" : "assert(rec.a.b == 2)");
         qn_view_scope_end(L);
-        run(L, "local ok, err = pcall(function() return rec.a end)"
-               "assert(not ok and err:find('record used after its page', 1, true))"
-               "ok, err = pcall(function() return kept.b end)"
-               "assert(not ok and err:find('record used after its page', 1, true))"
-               "for _, f in ipairs { view.table, view.raw, json.encode, json.is_array, pairs, function(v) return #v end,"
-               "                     function(v) return v == kept end, function() return step(s, c) end } do"
-               "  ok, err = pcall(f, rec) assert(not ok and tostring(err):find('used after its page')) end "
-               "assert(tostring(rec) == 'record used after its page')");
+        run(L,
+            "local ok, err = pcall(function() return rec.a end)"
+            "assert(not ok and err:find('record used after its page', 1, true))"
+            "ok, err = pcall(function() return kept.b end)"
+            "assert(not ok and err:find('record used after its page', 1, true))"
+            "for _, f in ipairs { view.table, view.raw, json.encode, json.is_array, pairs, function(v) return #v end,"
+            "                     function(v) return v == kept end, function() return step(s, c) end } do"
+            "  ok, err = pcall(f, rec) assert(not ok and tostring(err):find('used after its page')) end "
+            "assert(tostring(rec) == 'record used after its page')");
     }
     qn_view_scope_end(L); /* harmless */
     lua_settop(L, 0);
@@ -171,7 +172,9 @@ static void no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(scopes), cmocka_unit_test(forgotten_scope), cmocka_unit_test(secrets_and_bytes),
+        cmocka_unit_test(scopes),
+        cmocka_unit_test(forgotten_scope),
+        cmocka_unit_test(secrets_and_bytes),
         cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

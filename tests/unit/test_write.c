@@ -39,13 +39,27 @@ static void strings(void **state)
 
 static void numbers(void **state)
 {
-    static const struct { double value; const char *json, *plain; } cases[] = {
-        {0, "0.0", "0"}, {-0.0, "-0.0", "-0"}, {1, "1.0", "1"}, {-1.5, "-1.5", "-1.5"}, {0.1, "0.1", "0.1"},
-        {100, "100.0", "100"}, {1e20, "100000000000000000000.0", "100000000000000000000"}, {1e21, "1e+21", "1e+21"},
-        {1.5e300, "1.5e+300", "1.5e+300"}, {1e-6, "0.000001", "0.000001"}, {1.25e-7, "1.25e-7", "1.25e-7"},
-        {5e-324, "5e-324", "5e-324"}, {0.1 + 0.2, "0.30000000000000004", "0.30000000000000004"},
-        {123456.789, "123456.789", "123456.789"}, {9007199254740993.0, "9007199254740992.0", "9007199254740992"},
-        {1.7976931348623157e308, "1.7976931348623157e+308", "1.7976931348623157e+308"}, {-1e-300, "-1e-300", "-1e-300"},
+    static const struct {
+        double value;
+        const char *json, *plain;
+    } cases[] = {
+        {0, "0.0", "0"},
+        {-0.0, "-0.0", "-0"},
+        {1, "1.0", "1"},
+        {-1.5, "-1.5", "-1.5"},
+        {0.1, "0.1", "0.1"},
+        {100, "100.0", "100"},
+        {1e20, "100000000000000000000.0", "100000000000000000000"},
+        {1e21, "1e+21", "1e+21"},
+        {1.5e300, "1.5e+300", "1.5e+300"},
+        {1e-6, "0.000001", "0.000001"},
+        {1.25e-7, "1.25e-7", "1.25e-7"},
+        {5e-324, "5e-324", "5e-324"},
+        {0.1 + 0.2, "0.30000000000000004", "0.30000000000000004"},
+        {123456.789, "123456.789", "123456.789"},
+        {9007199254740993.0, "9007199254740992.0", "9007199254740992"},
+        {1.7976931348623157e308, "1.7976931348623157e+308", "1.7976931348623157e+308"},
+        {-1e-300, "-1e-300", "-1e-300"},
         {0.000123, "0.000123", "0.000123"},
     };
     (void)state;
@@ -165,8 +179,9 @@ static int nothing_left(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(strings), cmocka_unit_test(numbers), cmocka_unit_test(round_trip), cmocka_unit_test(comparison),
-        cmocka_unit_test(minify), cmocka_unit_test(caps), cmocka_unit_test(locales), cmocka_unit_test(cutting),
+        cmocka_unit_test(strings),    cmocka_unit_test(numbers), cmocka_unit_test(round_trip),
+        cmocka_unit_test(comparison), cmocka_unit_test(minify),  cmocka_unit_test(caps),
+        cmocka_unit_test(locales),    cmocka_unit_test(cutting),
     };
     qn_buf_init(&out, QN_BUF_NO_CAP);
     return cmocka_run_group_tests(tests, NULL, nothing_left);
