@@ -180,7 +180,7 @@ static void fire_due(struct qn_loop *loop)
 
 /* ---- turns ---- */
 
-static bool may_happen(struct qn_loop *loop)
+bool qn_loop_alive(const struct qn_loop *loop)
 {
     return loop->heap_count > 0 || loop->holds > 0 || uv_loop_alive(&loop->uv);
 }
@@ -225,5 +225,5 @@ bool qn_loop_turn(struct qn_loop *loop, bool block)
 {
     if (qn_clock_is_virtual(loop->clock)) turn_virtual(loop, block);
     else turn_real(loop, block);
-    return may_happen(loop);
+    return qn_loop_alive(loop);
 }

@@ -27,6 +27,8 @@ uint64_t qn_loop_now(struct qn_loop *loop); /* monotonic ms */
 /* One turn. block = false: only what is ready. Returns true while something may still happen (a timer is
  * armed, a debt is held or a uv handle is active). Never call it from a callback or from Lua. */
 bool qn_loop_turn(struct qn_loop *loop, bool block);
+/* Something may still happen: what the last turn answered, as of now. */
+bool qn_loop_alive(const struct qn_loop *loop);
 /* Makes the turn in progress return after its current callbacks. Any thread. */
 void qn_loop_wake(struct qn_loop *loop);
 /* A debt: something outside timers will complete (a worker, a real socket). +1 / -1. */

@@ -92,16 +92,15 @@ static void interrupt(struct qn_runtime *runtime, struct qn_task *root)
 /* Turns the loop until root has finished. */
 static int drive(struct qn_runtime *runtime, struct qn_task *root, struct qn_err *err)
 {
-    bool alive = true;
     while (!qn_task_finished(root)) {
         if (runtime->interrupted) interrupt(runtime, root);
         qn_tasks_drain(runtime);
         if (qn_task_finished(root)) break;
         bool ready = qn_sched_has_ready(&runtime->sched);
-        if (!ready && !alive) {
+        if (!ready && !qn_loop_alive(runtime->loop)) {
             return qn_fail(err, QN_ESTATE, "internal error: a task waits for something that cannot happen");
         }
-        alive = qn_loop_turn(runtime->loop, !ready);
+        qn_loop_turn(runtime->loop, !ready);
     }
     return 0;
 }
