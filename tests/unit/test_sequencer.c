@@ -21,11 +21,13 @@ struct record {
     uint64_t key;     /* 0: none */
     int64_t owner_ms; /* -1: none */
     int rows;         /* 0, 1, 2 ... */
-    size_t padding;   /* bytes more in each row */
+    size_t padding;   /* bytes more in each row, at most 100 */
 };
 
 static struct qn_batch *batch_of(const struct record *records, size_t count, bool json)
 {
+    static char dots[100];
+    memset(dots, '.', sizeof dots);
     struct qn_batch *batch = qn_batch_new();
     struct qn_buf bytes;
     qn_buf_init(&bytes, QN_BUF_NO_CAP);
@@ -38,7 +40,7 @@ static struct qn_batch *batch_of(const struct record *records, size_t count, boo
             struct qn_row row = {.offset = bytes.size, .record = (uint32_t)i, .owner_ms = record->owner_ms};
             if (record->rows > 0) {
                 qn_buf_add_fmt(&bytes, "%llu.%d@%lld", (unsigned long long)record->key, r, (long long)record->owner_ms);
-                for (size_t p = 0; p < record->padding; p++) qn_buf_add_byte(&bytes, '.');
+                qn_buf_add(&bytes, dots, record->padding);
                 if (!json) qn_buf_add_byte(&bytes, '\n');
             }
             row.size = (uint32_t)(bytes.size - row.offset);
@@ -476,15 +478,22 @@ static void test_items(void **state)
 
 /* ---- a random world: what an API holds, asked for in leaves that overlap ---- */
 
-enum { HOURS = 6, RECORDS = 400, PAGE = 9 };
+enum { HOURS = 6, RECORDS = 400, PAGE = 9, GHOST = 1000000 };
+
+/* Ghosts (keys beyond GHOST) are delivered by neighbours only, never by the leaf that owns them. */
+static bool delivers(const struct record *record, int64_t from, int64_t to)
+{
+    bool own = record->owner_ms >= from && record->owner_ms < to;
+    int64_t slack = record->key % 5 == 0 ? HOUR / 3 : 0; /* these are delivered by both neighbours */
+    bool near = record->owner_ms >= from - slack && record->owner_ms < to + slack;
+    return record->key > GHOST ? near && !own : near;
+}
 
 static size_t page_of(const struct record *all, int64_t from, int64_t to, struct record *out, size_t capacity)
 {
     size_t count = 0;
     for (size_t i = 0; i < RECORDS && count < capacity; i++) {
-        bool edge = all[i].key % 5 == 0; /* these are delivered by both neighbours */
-        int64_t slack = edge ? HOUR / 3 : 0;
-        if (all[i].owner_ms >= from - slack && all[i].owner_ms < to + slack) {
+        if (delivers(&all[i], from, to)) {
             out[count++] = all[i];
             if (all[i].key % 11 == 0) out[count++] = all[i]; /* and these twice */
         }
@@ -520,6 +529,31 @@ static void walk(struct bench *b, struct qn_rng *rng, const struct record *all, 
     finish(b, leaf, pages);
 }
 
+static size_t gaps_found;
+
+/* A leaf is a hole exactly if it owns a ghost that another leaf of the final tree delivers. */
+static void check_holes(struct bench *b, const struct record *all)
+{
+    size_t expected = 0, count;
+    const struct qn_hole *holes = qn_sequencer_holes(b->sequencer, &count);
+    for (uint32_t owner = qn_tree_first(b->tree); owner; owner = qn_tree_next(b->tree, owner)) {
+        int64_t from, to;
+        bool missing = false, noted = false;
+        for (size_t i = 0; i < RECORDS; i++) {
+            if (all[i].key <= GHOST || qn_tree_at(b->tree, all[i].owner_ms) != owner) continue;
+            for (uint32_t leaf = qn_tree_first(b->tree); leaf; leaf = qn_tree_next(b->tree, leaf)) {
+                qn_tree_range(b->tree, leaf, &from, &to);
+                if (delivers(&all[i], from, to)) missing = true;
+            }
+        }
+        for (size_t i = 0; i < count; i++) noted = noted || holes[i].leaf == owner;
+        assert_int_equal(noted, missing);
+        expected += missing;
+    }
+    assert_int_equal(count, expected); /* one hole a leaf */
+    gaps_found += count;
+}
+
 static char *random_run(uint64_t seed, const struct record *all, struct qn_sequencer_options options, bool json,
                         uint64_t *spooled)
 {
@@ -553,11 +587,13 @@ static char *random_run(uint64_t seed, const struct record *all, struct qn_seque
         running[pick] = running[--count];
         if (qn_rng_below(&rng, 4) == 0 && qn_tree_split(b.tree, leaf, &first, &second, NULL) == 0) continue;
         walk(&b, &rng, all, leaf);
-        if (qn_rng_below(&rng, 2)) advance(&b, NULL);
+        uint32_t refetch;
+        if (qn_rng_below(&rng, 2)) advance(&b, &refetch);
+        if (count == 0) advance(&b, &refetch);
     }
     advance(&b, NULL);
     assert_true(qn_tree_tiled(b.tree));
-    hole(&b, 0, 0);
+    check_holes(&b, all);
     publish(&b);
     struct qn_sequencer_facts facts;
     qn_sequencer_facts(b.sequencer, &facts);
@@ -598,6 +634,25 @@ static void test_random_orders(void **state)
         }
         free(expected);
     }
+}
+
+/* Whatever the order in which leaves become whole, every gap that a neighbour could see has its name. */
+static void test_random_gaps(void **state)
+{
+    (void)state;
+    struct record all[RECORDS];
+    struct qn_rng rng;
+    qn_rng_seed(&rng, 7);
+    int64_t gap = HOURS * HOUR / RECORDS;
+    for (size_t i = 0; i < RECORDS; i++) {
+        all[i] = (struct record){i + 1, (int64_t)i * gap + (int64_t)qn_rng_below(&rng, (uint64_t)gap), 1, 0};
+        if (i % 23 == 0) all[i].key = GHOST + 5 * (i + 1);
+    }
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        uint64_t spooled;
+        free(random_run(seed, all, RULES, false, &spooled));
+    }
+    assert_true(gaps_found > 60);
 }
 
 /* ---- memory ---- */
@@ -697,19 +752,13 @@ static void test_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plan_order),
-        cmocka_unit_test(test_key_and_owner),
-        cmocka_unit_test(test_refetch),
-        cmocka_unit_test(test_late_witness),
-        cmocka_unit_test(test_forward_witness),
-        cmocka_unit_test(test_split),
-        cmocka_unit_test(test_failed_leaf),
-        cmocka_unit_test(test_order),
-        cmocka_unit_test(test_wrong_calls),
-        cmocka_unit_test(test_sink_failure),
-        cmocka_unit_test(test_items),
-        cmocka_unit_test(test_random_orders),
-        cmocka_unit_test(test_memory_is_bounded),
+        cmocka_unit_test(test_plan_order),      cmocka_unit_test(test_key_and_owner),
+        cmocka_unit_test(test_refetch),         cmocka_unit_test(test_late_witness),
+        cmocka_unit_test(test_forward_witness), cmocka_unit_test(test_split),
+        cmocka_unit_test(test_failed_leaf),     cmocka_unit_test(test_order),
+        cmocka_unit_test(test_wrong_calls),     cmocka_unit_test(test_sink_failure),
+        cmocka_unit_test(test_items),           cmocka_unit_test(test_random_orders),
+        cmocka_unit_test(test_random_gaps),     cmocka_unit_test(test_memory_is_bounded),
         cmocka_unit_test(test_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
