@@ -119,7 +119,10 @@ static struct job *push_job(lua_State *L, struct workers *workers, void (*work)(
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, 1); /* the pool lives as long as the slot */
     struct job *job = qn_calloc(1, sizeof *job);
-    if (!job) luaL_error(L, "not enough memory");
+    if (!job) {
+        luaL_error(L, "not enough memory"); /* does not return */
+        return NULL;
+    }
     job->slot = slot;
     job->plan = qn_plan_ref(workers->setup.plan);
     job->base.work = work;

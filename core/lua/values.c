@@ -130,9 +130,7 @@ bool qn_lua_to_value(lua_State *L, int index, struct qn_arena *arena, struct qn_
             out->number = lua_tonumber(L, index);
         return true;
     case LUA_TSTRING: lua_pushvalue(L, index); return take_text(L, arena, QN_VALUE_TEXT, out);
-    case LUA_TLIGHTUSERDATA:
-        out->kind = QN_VALUE_NULL;
-        return qn_lua_is_null(L, index) || refuse_type(L, index);
+    case LUA_TLIGHTUSERDATA: out->kind = QN_VALUE_NULL; return qn_lua_is_null(L, index) || refuse_type(L, index);
     case LUA_TTABLE:
     case LUA_TUSERDATA: return encode(L, index, arena, out);
     default: return refuse_type(L, index);

@@ -11,11 +11,11 @@
 enum { QN_ROW_HAS_KEY = 1, QN_ROW_HAS_OWNER = 2, QN_ROW_FIRST = 4 /* first row of its record */ };
 
 struct qn_row {
-    uint64_t offset;      /* into the batch's bytes */
+    uint64_t offset; /* into the batch's bytes */
     uint32_t size;
-    uint32_t record;      /* 0-based number of the record in its page */
-    struct qn_hash key;   /* of the key's decoded value; if QN_ROW_HAS_KEY */
-    int64_t owner_ms;     /* if QN_ROW_HAS_OWNER */
+    uint32_t record;    /* 0-based number of the record in its page */
+    struct qn_hash key; /* of the key's decoded value; if QN_ROW_HAS_KEY */
+    int64_t owner_ms;   /* if QN_ROW_HAS_OWNER */
     uint32_t flags;
 };
 
@@ -24,11 +24,11 @@ struct qn_row {
 struct qn_batch {
     struct qn_bytes *bytes;
     struct qn_row *rows;
-    size_t row_count;      /* entries of `rows` */
-    size_t encoded_count;  /* entries with size > 0 */
-    size_t record_count;   /* records of the page */
+    size_t row_count;        /* entries of `rows` */
+    size_t encoded_count;    /* entries with size > 0 */
+    size_t record_count;     /* records of the page */
     size_t no_key, no_owner; /* records that lack them, where the query declares them */
-    size_t replaced;       /* lone surrogates written as U+FFFD */
+    size_t replaced;         /* lone surrogates written as U+FFFD */
 };
 
 struct qn_batch *qn_batch_ref(struct qn_batch *batch);

@@ -15,33 +15,46 @@
 
 enum qn_format { QN_FORMAT_CSV, QN_FORMAT_NDJSON, QN_FORMAT_JSON };
 enum qn_as { QN_AS_ANY, QN_AS_TEXT, QN_AS_INTEGER, QN_AS_NUMBER, QN_AS_BOOL, QN_AS_TIME, QN_AS_JSON };
-enum qn_reduce { QN_REDUCE_NONE, QN_REDUCE_FIRST, QN_REDUCE_LAST, QN_REDUCE_COUNT, QN_REDUCE_SUM, QN_REDUCE_MIN,
-                 QN_REDUCE_MAX, QN_REDUCE_AVG, QN_REDUCE_JOIN, QN_REDUCE_LIST };
+enum qn_reduce {
+    QN_REDUCE_NONE,
+    QN_REDUCE_FIRST,
+    QN_REDUCE_LAST,
+    QN_REDUCE_COUNT,
+    QN_REDUCE_SUM,
+    QN_REDUCE_MIN,
+    QN_REDUCE_MAX,
+    QN_REDUCE_AVG,
+    QN_REDUCE_JOIN,
+    QN_REDUCE_LIST
+};
 
 struct qn_column_spec {
     const char *name;
-    const char *path;            /* JSONPath from the record; NULL: set by the transform only */
+    const char *path; /* JSONPath from the record; NULL: set by the transform only */
     enum qn_as as;
     enum qn_reduce reduce;
-    const char *separator;       /* join; NULL: "," */
-    const char *default_json;    /* JSON text used when no node is selected; NULL: missing */
-    double scale;                /* multiplies numbers; 0 means not given */
-    int round;                   /* decimals, half away from zero; -1: not given */
-    int level;                   /* 0: the record; 1: one level further out; ... */
+    const char *separator;    /* join; NULL: "," */
+    const char *default_json; /* JSON text used when no node is selected; NULL: missing */
+    double scale;             /* multiplies numbers; 0 means not given */
+    int round;                /* decimals, half away from zero; -1: not given */
+    int level;                /* 0: the record; 1: one level further out; ... */
 };
 
-struct qn_fact_spec { const char *name; const char *path; }; /* singular; read from the page's root */
+struct qn_fact_spec {
+    const char *name;
+    const char *path;
+}; /* singular; read from the page's root */
 
-struct qn_plan_spec {            /* borrowed during qn_plan_new */
-    const char *const *records;  /* paths, outermost level first; at least one */
+struct qn_plan_spec {           /* borrowed during qn_plan_new */
+    const char *const *records; /* paths, outermost level first; at least one */
     size_t record_levels;
-    const char *key, *owner;     /* singular paths from the (innermost) record, or NULL */
-    const char *key_separator;   /* unused; NULL */
+    const char *key, *owner;   /* singular paths from the (innermost) record, or NULL */
+    const char *key_separator; /* unused; NULL */
     const struct qn_fact_spec *facts;
     size_t fact_count;
     const struct qn_column_spec *columns; /* with a transform: the columns it receives, and the fields it may set */
     size_t column_count;
-    bool raw;                    /* the row is the record's own text */
+    bool raw; /* the row is the record's own text */
     bool has_transform;
     enum qn_format format;
 };
@@ -62,8 +75,8 @@ int qn_plan_header(const struct qn_plan *plan, struct qn_buf *out);
 
 /* What one page says about itself. Values of facts are nodes of the doc (QN_NONE: absent). */
 struct qn_facts {
-    bool records_present;  /* the records array (outermost level) was there, empty or not */
-    size_t record_count;   /* innermost records */
+    bool records_present; /* the records array (outermost level) was there, empty or not */
+    size_t record_count;  /* innermost records */
     size_t fact_count;
     qn_node *facts;        /* in the order of the spec; freed by qn_facts_free */
     struct qn_hash digest; /* of the page's bytes: "seen before in this walk?" */
@@ -75,15 +88,15 @@ void qn_facts_free(struct qn_facts *facts);
 int qn_convert_index(const struct qn_plan *plan, struct qn_bytes *bytes, struct qn_doc **doc, struct qn_facts *facts,
                      struct qn_err *err);
 
-struct qn_record {              /* what a transform sees */
+struct qn_record { /* what a transform sees */
     const struct qn_doc *doc;
-    qn_node node;               /* the innermost record */
-    const qn_node *levels;      /* record_levels nodes, outermost first; the last is node */
+    qn_node node;          /* the innermost record */
+    const qn_node *levels; /* record_levels nodes, outermost first; the last is node */
     size_t level_count;
-    uint32_t number;            /* 0-based in its page */
+    uint32_t number; /* 0-based in its page */
 };
 
-struct qn_emit;                 /* opaque: where a transform puts rows */
+struct qn_emit; /* opaque: where a transform puts rows */
 /* Adds one row; values has one entry a column of the plan. 0 or QN_E... */
 int qn_emit_row(struct qn_emit *emit, const struct qn_value *values, struct qn_err *err);
 

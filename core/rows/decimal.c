@@ -253,7 +253,7 @@ static size_t format_plain(const char *digits, int count, int top, char *out)
 
 size_t qn_decimal_format(struct qn_decimal value, char *out)
 {
-    char digits[48];
+    char digits[48] = "";
     qn_int128 rest = magnitude(value.digits);
     int count = length(rest), top = count + value.exponent; /* digits before the point */
     for (int i = count - 1; i >= 0; i--, rest /= 10) digits[i] = (char)('0' + (int)(rest % 10));
