@@ -180,16 +180,12 @@ static char *put(char *p, const char *text, size_t size)
 
 size_t qn_number_format(double value, bool keep_kind, char *out)
 {
-    char digits[DBL_DECIMAL_DIG + 1];
+    char digits[DBL_DECIMAL_DIG + 1] = "0";
     char *p = out;
     int64_t exponent = 1;
     size_t count = 1;
     if (signbit(value)) *p++ = '-';
-    if (value == 0) {
-        digits[0] = '0';
-    } else {
-        count = shortest(value, digits, &exponent);
-    }
+    if (value != 0) count = shortest(value, digits, &exponent);
     if (exponent >= (int64_t)count && exponent <= 21) { /* 1200 */
         p = put(p, digits, count);
         p = put_zeros(p, exponent - (int64_t)count);
