@@ -17,7 +17,7 @@ struct qn_loop {
     uint32_t heap_count, heap_capacity;
     uint64_t sequence;
     int holds;
-    bool fired; /* this turn ran a timer */
+    bool progress; /* this turn fired a timer, or a debt was paid */
 };
 
 static void on_wake(uv_async_t *async)
@@ -101,6 +101,7 @@ void qn_loop_wake(struct qn_loop *loop)
 void qn_loop_hold(struct qn_loop *loop, int delta)
 {
     loop->holds += delta;
+    if (delta < 0) loop->progress = true; /* whoever waited for it runs before the clock moves */
 }
 
 /* ---- timers ---- */
@@ -173,7 +174,7 @@ static void fire_due(struct qn_loop *loop)
         struct qn_timer *timer = loop->heap[0];
         if (timer->due_ms > now || timer->sequence > last) break;
         qn_timer_stop(timer);
-        loop->fired = true;
+        loop->progress = true;
         timer->fire(timer);
     }
 }
@@ -205,10 +206,10 @@ static void turn_real(struct qn_loop *loop, bool block)
 /* What is due or deliverable first; then what is owed; only then does the clock move. */
 static void turn_virtual(struct qn_loop *loop, bool block)
 {
+    loop->progress = false;
     uv_run(&loop->uv, UV_RUN_NOWAIT);
-    loop->fired = false;
     fire_due(loop);
-    if (loop->fired || !block) return;
+    if (loop->progress || !block) return;
     if (loop->holds > 0) {
         uv_ref((uv_handle_t *)&loop->wake);
         uv_run(&loop->uv, UV_RUN_ONCE);

@@ -143,7 +143,7 @@ end
 -- ---- what an outcome means ----
 
 local function network_message(request, result)
-  return ("%s: %s (%s)"):format(place(request), result.message ~= "" and result.message or result.kind, host(request))
+  return ("%s: %s"):format(place(request), result.message ~= "" and result.message or result.kind .. " " .. host(request))
 end
 
 local HINTS = {
@@ -193,7 +193,7 @@ Sending.__index = Sending
 function Sending:wait(ms, shared, err, what)
   self.client.counts.retries = self.client.counts.retries + 1
   self.tries = self.tries + 1
-  local why = err.status and tostring(err.status) or err.kind
+  local why = err.kind == "status" and tostring(err.status) or err.kind
   event.emit { type = "retry", why = why, status = err.status, wait_ms = ms, attempt = self.tries, leaf = self.opts.leaf,
                message = tostring(err.message) }
   if ms >= 1000 then

@@ -1,6 +1,7 @@
 --- The end of a run: what becomes of the output, the verdict, and the exit status.
 local task = require "quern.core.task"
 local errors = require "quern.core.error"
+local json = require "quern.core.json"
 local options = require "quern.options"
 
 local M = {}
@@ -98,7 +99,7 @@ function M.close(run, failure, opts)
   return {
     run = run.id, query = run.query.name, exit = exit, message = message, params = params_text(run),
     verdict = exit == 0 and "complete" or exit == 3 and "incomplete" or "failed",
-    tiled = run.tree:tiled(), counted = counted(run, holes), holes = holes,
+    tiled = run.tree:tiled(), counted = counted(run, holes), holes = json.array(holes),
     rows = facts.rows, records = facts.records, duplicates = facts.duplicates, disowned = facts.disowned,
     outside = facts.outside, no_key = facts.no_key, no_owner = facts.no_owner,
     leaves = counts.leaves, splits = counts.splits, restarts = counts.restarts, refetches = counts.refetches,
