@@ -1,6 +1,13 @@
 /* run_world.h - for the tests of sinks and runs: a folder of their own, and the proof that nothing is left of it. */
 #pragma once
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
