@@ -1,10 +1,13 @@
 /* runner.c - runs the Lua tests: each test in a runtime of its own, with virtual time and a simulated transport.
  *
- *     quern-lua-tests [--gc-stress] [--self-check] LIB_DIR HARNESS_DIR FILE...
+ *     quern-lua-tests [--gc-stress] [--self-check] [--events] [LIB_DIR HARNESS_DIR FILE...]
+ *
+ * Without arguments it runs every *_test.lua of this folder.
  *
  * A file is run once to learn its tests, then once a test with that test's number. After each test the runtime is freed, and
  * tasks, handles and bytes that are left fail the test. --self-check leaks on purpose and passes only if that is noticed.
  * Prints a line a test and, last, "N passed, N failed". */
+#include <glob.h>
 #include <lauxlib.h>
 #include <signal.h>
 #include <stdio.h>
@@ -164,6 +167,14 @@ static void run_file(const char *path, int *passed, int *failed)
     }
 }
 
+static void run_folder(int *passed, int *failed)
+{
+    glob_t found;
+    if (glob(QN_TESTS_DIR "/*_test.lua", 0, NULL, &found) != 0) return;
+    for (size_t i = 0; i < found.gl_pathc; i++) run_file(found.gl_pathv[i], passed, failed);
+    globfree(&found);
+}
+
 int main(int argc, char **argv)
 {
     int passed = 0, failed = 0, at = 1;
@@ -172,15 +183,16 @@ int main(int argc, char **argv)
         if (!strcmp(argv[at], "--gc-stress")) gc_stress = true;
         else if (!strcmp(argv[at], "--self-check")) self_check = true;
         else if (!strcmp(argv[at], "--events")) verbose = true;
-        else at = argc;
+        else return fprintf(stderr, "quern-lua-tests: no option %s\n", argv[at]), 2;
     }
-    if (at + 1 >= argc) {
-        fprintf(stderr, "usage: quern-lua-tests [--gc-stress] [--self-check] [--events] LIB_DIR HARNESS_DIR FILE...\n");
+    if (at < argc && at + 2 >= argc) {
+        fprintf(stderr, "usage: quern-lua-tests [--gc-stress] [--self-check] [--events] [LIB_DIR HARNESS_DIR FILE...]\n");
         return 2;
     }
-    lib_dir = argv[at];
-    harness_dir = argv[at + 1];
+    lib_dir = at < argc ? argv[at] : QN_LIBRARY_DIR;
+    harness_dir = at < argc ? argv[at + 1] : QN_TESTS_DIR;
     for (int i = at + 2; i < argc; i++) run_file(argv[i], &passed, &failed);
+    if (at >= argc) run_folder(&passed, &failed);
     printf("%d passed, %d failed\n", passed, failed);
     return failed ? 1 : 0;
 }
