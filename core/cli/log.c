@@ -55,8 +55,6 @@ static bool describe(struct cli_event *event, bool progress, char *line)
         snprintf(line, LINE_SIZE, "split %s: %s", leaf, cli_event_text(event, "reason"));
     else if (cli_event_is(event, "restart"))
         snprintf(line, LINE_SIZE, "again from the start, %s: %s", leaf, cli_event_text(event, "reason"));
-    else if (cli_event_is(event, "hole"))
-        snprintf(line, LINE_SIZE, "hole %s: %s", leaf, cli_event_text(event, "reason"));
     else if (cli_event_is(event, "log"))
         snprintf(line, LINE_SIZE, "%s: %s", cli_event_text(event, "level"), cli_event_text(event, "message"));
     else

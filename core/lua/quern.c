@@ -214,11 +214,15 @@ static int call_main(struct quern *q, const char *command, const struct qn_buf *
     char *result = NULL;
     int status, rc;
 
+    if (q->interrupted) {
+        q->interrupted = 0;
+        return answer(q, 130, "interrupted before it began");
+    }
     if (qn_runtime_new(&how, &runtime, &err) < 0) return answer(q, 1, err.text);
     atomic_store(&q->runtime, runtime);
     if (q->interrupted) qn_runtime_interrupt(runtime);
     rc = qn_runtime_main(runtime, "quern.main", command, options, &result, &err);
-    if (rc == QN_ECANCELED)
+    if (rc == QN_ECANCELED || (rc < 0 && q->interrupted))
         status = answer(q, 130, "interrupted; run again");
     else if (rc < 0)
         status = answer(q, 1, err.text);

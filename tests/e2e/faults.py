@@ -41,7 +41,8 @@ class Plan:
         if self.always:
             return self.always
         if self.first:
-            return self.first.pop(0)
+            fault = self.first.pop(0)
+            return None if fault == "ok" else fault
         point = self.draw(key, attempt, "fault")
         for name, weight in self.weights:
             if name == "gzip":

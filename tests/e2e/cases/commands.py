@@ -129,7 +129,7 @@ def emulator(bench):
 def emulator_each_fault(bench):
     data = dataset.DataSet(1, 2, 40)
     whole = dataset.parse_ms("2024-01-01"), dataset.parse_ms("2024-01-03")
-    for fault in FAULTS[:-2] + ["revoke", "repeat:skip=1", "500", "408", "425", "429:on=token,retry_after=0", "502:on=token"]:
+    for fault in FAULTS[:-2] + ["revoke:skip=1", "repeat:skip=1", "500", "408", "425", "429:on=token,retry_after=0", "502:on=token"]:
         with Emulator(bench, "--days", 2, "--rate", 40, "--fault", fault) as served:
             result = bench.quern("run", "details_paged", "-p", "from=2024-01-01", "-p", "to=2024-01-03", "-p", "page_size=20", "-p", "pace=1ms",
                                  "-o", "out.csv", env=served.env)

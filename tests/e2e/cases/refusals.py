@@ -11,7 +11,7 @@ RANGE = ["-p", "from=2024-01-01", "-p", "to=2024-01-04"]
 SCRIPT = """local quern = require "quern"
 return quern.query {
   name = "mine",
-  client = { base_url = "%(url)s", auth = require "quern.auth".bearer { token = { kind = "secret_env", name = "SHOP_TOKEN" } } },
+  client = { base_url = "%(url)s", auth = quern.auth.bearer(quern.secret.env "SHOP_TOKEN") },
   request = function() return { method = "GET", path = "/v1/orders", query = { status = "open" } } end,
   pages = quern.pages.next_link { path = "$.links.next" },
   records = { "$.data.customers[*]", "$.orders[*]" },
@@ -89,7 +89,7 @@ def no_credential_leaves_the_origin(bench):
 @case()
 def plain_http_to_others(bench):
     env = {"GENESYS_BASE_URL": "http://192.0.2.1", "GENESYS_CLIENT_ID": "a", "GENESYS_CLIENT_SECRET": "bbbbbb"}
-    one_line(bench.quern("run", "details_sliced", *RANGE, "-o", "out.json", env=env, timeout=60).expect(1, "--allow-insecure"))
+    one_line(bench.quern("run", "details_sliced", *RANGE, "-o", "out.json", env=env, timeout=60).expect(1, "192.0.2.1", "https"))
     nothing_left(bench)
 
 

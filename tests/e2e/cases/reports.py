@@ -8,7 +8,7 @@ from harness import Server, case, check, equal, same_rows
 FROM, TO = "2024-01-01", "2024-03-31"
 SMALL = ["--days", 91, "--rate", 40]
 MIXTURE = "429=0.1,502=0.1,401=0.05,cut=0.05,html=0.05,badjson=0.05,reset=0.05,gzip=0.3"
-ONE_EACH = ["429", "502", "500", "408", "425", "401", "cut", "gzipcut", "html", "badjson", "empty", "204", "missing", "reset",
+ONE_EACH = ["429", "502", "500", "408", "425", "cut", "gzipcut", "html", "badjson", "empty", "204", "missing", "reset",
             "hang-up", "slow"]
 
 
@@ -159,6 +159,15 @@ def paged_splits(bench):
 
 
 @case()
+def paged_revoked_token(bench):
+    """A token that was good is refused between two pages: one new token, one replay."""
+    with Server(*SMALL, "--first", "ok,401") as server:
+        paged(bench, server).expect(0)
+        same_rows(bench.read("out.csv"), paged_truth())
+        equal(server.stats()["tokens"], 2, "tokens fetched")
+
+
+@case()
 def paged_repeated_page(bench):
     with Server(*SMALL, "--repeat-page", 3) as server:
         paged(bench, server).expect(0)
@@ -186,8 +195,8 @@ def paged_incomplete_accepted(bench):
 
 @case()
 def same_bytes_however_many(bench):
-    with Server(*SMALL, "--max-records", 300, "--overlap") as server:
-        for number, (leaves, workers) in enumerate([(1, 1), (8, 3), (3, 8)]):
+    for number, (leaves, workers) in enumerate([(1, 1), (8, 3), (3, 8)]):
+        with Server(*SMALL, "--max-records", 300, "--overlap") as server:
             name = "out%d.json" % number
             sliced(bench, server, "--concurrency", leaves, "--workers", workers, output=name).expect(0)
             same_rows(bench.read(name), sliced_truth())
@@ -204,7 +213,7 @@ def formats_and_stdout(bench):
         paged(bench, server, output="flat.ndjson").expect(0)
         first = json.loads(bench.read("flat.ndjson").splitlines()[0])
         equal(list(first), dataset.PAGED_COLUMNS, "members of a row, in column order")
-        result = bench.quern("run", "details_sliced", "--format", "csv", env=server.env).expect(2, "csv")
+        result = bench.quern("run", "details_sliced", "--format", "csv", env=server.env).expect(2, "CSV")
 
 
 @case()

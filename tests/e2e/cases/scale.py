@@ -15,11 +15,10 @@ def peak(bench, server, last, name):
 
 @case()
 def memory_is_flat(bench):
-    with Server("--days", 100, "--rate", 600) as server:
-        small = max(peak(bench, server, "2024-01-11", "small.json") for _ in range(2))
-        large = peak(bench, server, "2024-04-10", "large.json")
-    same_rows(bench.read("large.json"),
-              truth.details_sliced(dataset.DataSet(1, 100, 600), *map(dataset.parse_ms, ("2024-01-01", "2024-04-10"))).encode())
+    """One already is a hundred leaves: then the collectors of the Lua states have found their pace."""
+    with Server("--days", 1000, "--rate", 240) as server:
+        small = max(peak(bench, server, "2024-04-10", "small.json") for _ in range(2))
+        large = peak(bench, server, "2026-09-27", "large.json")
     check(os.path.getsize(bench.path("large.json")) > 9 * os.path.getsize(bench.path("small.json")), "sizes of the outputs")
     check(large <= 1.1 * small, "peak %d bytes for ten times the data, %d for one", large, small)
 

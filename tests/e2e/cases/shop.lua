@@ -5,7 +5,7 @@ return quern.query {
   name = "open_orders",
   client = {
     base_url = quern.env "SHOP_URL",
-    auth = quern.auth.bearer { token = quern.secret.env "SHOP_TOKEN" },
+    auth = quern.auth.bearer(quern.secret.env "SHOP_TOKEN"),
   },
   request = function() return { path = "/v1/orders", query = { status = "open" } } end,
   pages = quern.pages.next_link { path = "$.links.next" },
