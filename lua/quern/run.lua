@@ -234,7 +234,8 @@ local function open(bound, opts)
     changed = task.event(), active = 0, holes = {}, counted = {}, chunk_texts = setmetatable({}, { __mode = "k" }),
     counts = { pages = 0, bytes = 0, leaves = 0, splits = 0, restarts = 0, refetches = 0 }, started_ms = task.now(),
   }, Run)
-  local query, err = bound.query, nil
+  local query = bound.query
+  local err
   run.tree = core_run.tree(bound.tree)
   run.plan = M.compile(query, bound.format)
   run.workers, err = convert.workers {
