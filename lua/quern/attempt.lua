@@ -163,7 +163,7 @@ local function outcome_of(request, result, response, opts)
     local kind = NETWORK[result.kind] and "network" or result.kind
     local hint = kind == "tls" and "; if the server's certificate is issued by your own authority, name it with --ca-file" or ""
     return { outcome = kind, never_sent = result.never_sent },
-      errors.new(kind, network_message(request, result) .. hint, { retryable = kind == "network" })
+      errors.new(kind, network_message(request, result) .. hint, { retryable = kind == "network", cause = result.kind })
   end
   if response.status >= 200 and response.status < 300 and response.status ~= 204 or (response.status == 204 and opts.empty_ok) then
     if not opts.accept then return nil end
@@ -193,11 +193,13 @@ Sending.__index = Sending
 function Sending:wait(ms, shared, err, what)
   self.client.counts.retries = self.client.counts.retries + 1
   self.tries = self.tries + 1
-  local why = err.kind == "status" and tostring(err.status) or err.kind
+  local why = err.cause or (err.kind == "status" and tostring(err.status)) or err.kind
+  local causes = self.client.counts.causes
+  causes[why] = (causes[why] or 0) + 1
   event.emit { type = "retry", why = why, status = err.status, wait_ms = ms, attempt = self.tries, leaf = self.opts.leaf,
                message = tostring(err.message) }
   if ms >= 1000 then
-    event.emit { type = "waiting", reason = ("%s: resuming in %d s"):format(what or why, math.ceil(ms / 1000)), ms = ms }
+    event.emit { type = "waiting", reason = what or why, ms = ms }
   end
   if shared then self.client.gate:hold(ms) end
   task.sleep(ms)

@@ -56,7 +56,7 @@ function M.client(spec)
   local client = setmetatable({
     base = base, fixed_headers = {}, names = variables, limit_spec = limits, gate = limit.gate(limits),
     policy = retry.is(opts.retry) and opts.retry or retry.new(opts.retry),
-    breaker = flow.breaker(), counts = { requests = 0, retries = 0 }, origins_set = {},
+    breaker = flow.breaker(), counts = { requests = 0, retries = 0, causes = {} }, origins_set = {},
   }, Client)
   for name, value in pairs(opts.headers or {}) do
     client.fixed_headers[name], err = grant.resolve(value, "header " .. name)

@@ -71,6 +71,12 @@ local function all_holes(run)
   return holes
 end
 
+-- How many threads made rows, and how often a page's rows were ready before those of one handed out earlier.
+local function converted(run)
+  local threads, overtakes = run.workers:facts()
+  return { threads = threads, overtakes = overtakes }
+end
+
 local function params_text(run)
   local list = {}
   for _, name in ipairs(options.names(run.params)) do list[name] = tostring(run.params[name]) end
@@ -103,7 +109,8 @@ function M.close(run, failure, opts)
     rows = facts.rows, records = facts.records, duplicates = facts.duplicates, disowned = facts.disowned,
     outside = facts.outside, no_key = facts.no_key, no_owner = facts.no_owner,
     leaves = counts.leaves, splits = counts.splits, restarts = counts.restarts, refetches = counts.refetches,
-    pages = counts.pages, bytes = counts.bytes, requests = net.requests, retries = net.retries,
+    pages = counts.pages, bytes = counts.bytes, requests = net.requests, retries = net.retries, causes = net.causes,
+    converted = converted(run),
     output = opts.output or "-", format = run.format, partial = partial ~= "" and partial or nil,
     elapsed_ms = task.now() - run.started_ms,
     error = errors.is(failure) and failure.kind or nil,
