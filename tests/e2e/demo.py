@@ -16,9 +16,10 @@ import truth
 DAYS, RATE, SEED = 91, 240, 20240101
 FROM, TO = "2024-01-01", "2024-03-31"
 EMULATE = ["--days", str(DAYS), "--rate", str(RATE), "--seed", str(SEED), "--prefix", "/emulated", "--max-records", "3000",
-           "--fault", "429:times=1,skip=1,retry_after=2", "--fault", "reset:times=1,skip=3", "--fault", "502:times=1,skip=6",
-           "--fault", "truncate:times=1,skip=9", "--fault", "429:times=1,skip=14,retry_after=1",
-           "--fault", "reset:times=1,skip=17"]
+           "--fault", "429:times=1,skip=1,retry_after=2", "--fault", "502:times=1,skip=6", "--fault", "truncate:times=1,skip=9",
+           "--fault", "429:times=1,skip=14,retry_after=1",
+           # twice, because libcurl by itself sends again what dies unanswered on a kept connection
+           "--fault", "reset:times=2,skip=17"]
 CREDENTIALS = {"GENESYS_CLIENT_ID": "demo", "GENESYS_CLIENT_SECRET": "demo-secret"}
 
 
