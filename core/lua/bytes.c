@@ -11,6 +11,7 @@ void qn_lua_push_bytes(lua_State *L, struct qn_bytes *bytes)
 struct qn_bytes *qn_lua_check_bytes(lua_State *L, int index)
 {
     struct qn_bytes **slot = luaL_checkudata(L, index, QN_LUA_BYTES);
+    luaL_argcheck(L, *slot, index, "the bytes have been released");
     return *slot;
 }
 
@@ -58,4 +59,5 @@ static int bytes_sub(lua_State *L)
 
 const luaL_Reg qn_lua_bytes_meta[] = {
     {"__gc", bytes_gc}, {"__close", bytes_gc}, {"__len", bytes_len}, {"__tostring", bytes_tostring}, {NULL, NULL}};
-const luaL_Reg qn_lua_bytes_methods[] = {{"sub", bytes_sub}, {NULL, NULL}};
+/* b:release(): gives the memory back now instead of when the collector comes; b cannot be used after */
+const luaL_Reg qn_lua_bytes_methods[] = {{"sub", bytes_sub}, {"release", bytes_gc}, {NULL, NULL}};

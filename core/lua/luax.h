@@ -32,7 +32,7 @@ lua_Number qn_field_number(lua_State *L, int index, const char *name, lua_Number
 bool qn_field_boolean(lua_State *L, int index, const char *name, bool otherwise);
 bool qn_field_given(lua_State *L, int index, const char *name);
 
-/* Bytes: `#b`, `tostring(b)`, `b:sub(i, j)`. push takes its own reference. */
+/* Bytes: `#b`, `tostring(b)`, `b:sub(i, j)`, `b:release()`. push takes its own reference. */
 void qn_lua_push_bytes(lua_State *L, struct qn_bytes *bytes);
 struct qn_bytes *qn_lua_check_bytes(lua_State *L, int index);
 struct qn_bytes *qn_lua_test_bytes(lua_State *L, int index); /* NULL for anything else */

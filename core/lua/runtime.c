@@ -93,9 +93,9 @@ static void interrupt(struct qn_runtime *runtime, struct qn_task *root)
 static int drive(struct qn_runtime *runtime, struct qn_task *root, struct qn_err *err)
 {
     while (!qn_task_finished(root)) {
-        if (runtime->interrupted) interrupt(runtime, root);
         qn_tasks_drain(runtime);
         if (qn_task_finished(root)) break;
+        if (runtime->interrupted) interrupt(runtime, root); /* after its first turn, so that it can answer in its own words */
         bool ready = qn_sched_has_ready(&runtime->sched);
         if (!ready && !qn_loop_alive(runtime->loop)) {
             return qn_fail(err, QN_ESTATE, "internal error: a task waits for something that cannot happen");

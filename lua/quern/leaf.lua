@@ -52,13 +52,13 @@ local function read_page(run, leaf, request)
     accept = function(answer) return accept(run, answer) end,
   })
   if not response then return nil, err end
-  local facts = response.accepted
-  leaf.pages = leaf.pages + 1
+  local facts, bytes = response.accepted, #response.body
+  response.body:release() -- the document holds what it needs; the rest must not wait for the collector
+  leaf.pages = leaf.pages + (facts.doc and 1 or 0) -- 204 ends a walk, but is no page
   leaf.received = leaf.received + facts.count
   run.counts.pages = run.counts.pages + 1
-  run.counts.bytes = run.counts.bytes + #response.body
-  event.emit { type = "page", leaf = leaf.label, page = leaf.pages, records = facts.count, bytes = #response.body,
-               ms = task.now() - started }
+  run.counts.bytes = run.counts.bytes + bytes
+  event.emit { type = "page", leaf = leaf.label, page = leaf.pages, records = facts.count, bytes = bytes, ms = task.now() - started }
   local values = facts.values or {}
   values.total = run.query.total and math.tointeger(values.total) or nil
   return {
@@ -110,7 +110,7 @@ local function walk_pages(run, leaf, walk, converting)
     end
     if page.values.total then leaf.total = page.values.total end
     if #converting >= WINDOW then settle(converting) end
-    converting[#converting + 1] = task.spawn(convert, run, leaf, page)
+    if page.doc then converting[#converting + 1] = task.spawn(convert, run, leaf, page) end
     request, err = walk.next(page)
     if err then return nil, err end
     if request and leaf.pages >= walk.max then

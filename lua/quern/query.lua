@@ -42,7 +42,7 @@ local COLUMN = {
   default = "any", scale = "number", round = "integer", level = "integer",
 }
 local FORMATS = { csv = true, ndjson = true, json = true }
-local LEVEL = 4 -- errors point at the script's call of quern.query
+local LEVEL = 4 -- of `fail` below a check: errors point at the script's call of quern.query
 
 local function fail(format, ...)
   error(format:format(...), LEVEL)
@@ -53,7 +53,7 @@ local function check_columns(query)
   for index, column in ipairs(query.columns or {}) do
     local where = ("columns[%d]"):format(index)
     if type(column) ~= "table" then fail("%s must be a table { name, path }, not a %s", where, type(column)) end
-    options.check(where, column, COLUMN, LEVEL + 1)
+    options.check(where, column, COLUMN, LEVEL)
     if seen[column[1]] then fail("%s: the name '%s' is used twice", where, column[1]) end
     seen[column[1]] = true
     if not column[2] and not query.transform then
@@ -94,7 +94,7 @@ end
 ---@param spec quern.Query
 ---@return quern.Query
 function M.new(spec)
-  local query = options.check("quern.query", spec, FIELDS, LEVEL)
+  local query = options.check("quern.query", spec, FIELDS)
   if type(query.records) == "string" then query.records = { query.records } end
   check_parts(query)
   check_columns(query)

@@ -102,6 +102,7 @@ function M.close(run, failure, opts)
     message = ("%s; what was done is in %s; run again"):format(message, partial)
   end
   local counts, net = run.counts, run.client.counts or {}
+  local threads, overtakes = run.workers:facts()
   return {
     run = run.id, query = run.query.name, exit = exit, message = message, params = params_text(run),
     verdict = exit == 0 and "complete" or exit == 3 and "incomplete" or "failed",
@@ -112,6 +113,7 @@ function M.close(run, failure, opts)
     pages = counts.pages, bytes = counts.bytes, requests = net.requests, retries = net.retries, causes = net.causes,
     converted = converted(run),
     output = opts.output or "-", format = run.format, partial = partial ~= "" and partial or nil,
+    converted = { threads = threads, overtakes = overtakes },
     elapsed_ms = task.now() - run.started_ms,
     error = errors.is(failure) and failure.kind or nil,
   }

@@ -208,6 +208,20 @@ t.test("numbered pages until the count; max is a loud bound", function()
   os.remove(summary.partial)
 end)
 
+t.test("stop 'missing': an answer without records ends the walk, be it {} or 204", function()
+  for _, last in ipairs { { status = 200, headers = {}, body = "{}" }, { status = 204, headers = {}, body = "" } } do
+    t.serve(function(request)
+      local page = paged(request)
+      if #page == 0 then return last end
+      return answer(200, { items = json.array(page) })
+    end)
+    local summary, text = execute(definition { chunk = quern.chunk.by_time {},
+      pages = quern.pages.number { size = 50, stop = "missing" } }, nil, 10)
+    t.equal(summary.exit, 0)
+    t.equal(text, expected(10))
+  end
+end)
+
 t.test("a page that is sent twice restarts the leaf once", function()
   local repeats = 0
   t.serve(function(request)
