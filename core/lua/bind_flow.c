@@ -1,4 +1,5 @@
-/* bind_flow.c - quern.core.flow: retry, breaker, limit and token decisions. Conversion only; see net/{retry,limit,oauth}.h. */
+/* bind_flow.c - quern.core.flow: retry, breaker, limit and token decisions. Conversion only; see
+ * net/{retry,limit,oauth}.h. */
 #include <lauxlib.h>
 #include <string.h>
 
@@ -55,12 +56,12 @@ static int l_retry_begin(lua_State *L)
     return 0;
 }
 
-/* state:decide({ outcome, status, retry_after_ms, safe, never_sent, about_size, chance }, now_ms)
+/* state:decide({ outcome, status, retry_after_ms, safe, never_sent, about_size, about_cursor, chance }, now_ms)
  *   -> action, wait_ms, shared, exit, why */
 static int l_retry_decide(lua_State *L)
 {
     static const char *const outcomes[] = {"status", "network", "body", "too_large", "tls", "denied", NULL};
-    static const char *const actions[] = {"wait", "auth", "split", "fail", "defer", "end"};
+    static const char *const actions[] = {"wait", "auth", "split", "restart", "fail", "defer", "end"};
     struct retry *retry = luaL_checkudata(L, 1, RETRY);
     luaL_checktype(L, 2, LUA_TTABLE);
     lua_getfield(L, 2, "outcome");
@@ -71,6 +72,7 @@ static int l_retry_decide(lua_State *L)
         .safe = qn_field_boolean(L, 2, "safe", true),
         .never_sent = qn_field_boolean(L, 2, "never_sent", false),
         .about_size = qn_field_boolean(L, 2, "about_size", false),
+        .about_cursor = qn_field_boolean(L, 2, "about_cursor", false),
         .chance = qn_field_number(L, 2, "chance", 0),
     };
     struct qn_verdict verdict = qn_retry_decide(&retry->state, &retry->policy, &attempt, check_ms(L, 3));
@@ -91,22 +93,50 @@ static int l_flow_about_size(lua_State *L)
     return 1;
 }
 
+/* flow.about_cursor(message) -> boolean */
+static int l_flow_about_cursor(lua_State *L)
+{
+    size_t size;
+    const char *message = luaL_checklstring(L, 1, &size);
+    lua_pushboolean(L, qn_retry_about_cursor(message, size));
+    return 1;
+}
+
 /* ---- breaker ---- */
 
-/* flow.breaker() -> breaker */
+/* flow.breaker(open_after_ms) -> breaker */
 static int l_flow_breaker(lua_State *L)
 {
+    uint64_t open_after_ms = check_ms(L, 1);
     struct qn_breaker *breaker = lua_newuserdatauv(L, sizeof *breaker, 0);
-    memset(breaker, 0, sizeof *breaker);
+    *breaker = (struct qn_breaker){.open_after_ms = open_after_ms};
     luaL_setmetatable(L, BREAKER);
     return 1;
 }
 
-/* breaker:note(unavailable, open_after_ms, now_ms) -> open */
+/* breaker:note(unavailable, now_ms) */
 static int l_breaker_note(lua_State *L)
 {
     struct qn_breaker *breaker = luaL_checkudata(L, 1, BREAKER);
-    lua_pushboolean(L, qn_breaker_note(breaker, lua_toboolean(L, 2), check_ms(L, 3), check_ms(L, 4)));
+    qn_breaker_note(breaker, lua_toboolean(L, 2), check_ms(L, 3));
+    return 0;
+}
+
+/* breaker:open(now_ms) -> boolean */
+static int l_breaker_open(lua_State *L)
+{
+    struct qn_breaker *breaker = luaL_checkudata(L, 1, BREAKER);
+    lua_pushboolean(L, qn_breaker_open(breaker, check_ms(L, 2)));
+    return 1;
+}
+
+/* breaker:left(now_ms) -> ms | nil (it is not about to open) */
+static int l_breaker_left(lua_State *L)
+{
+    struct qn_breaker *breaker = luaL_checkudata(L, 1, BREAKER);
+    uint64_t left_ms = qn_breaker_left(breaker, check_ms(L, 2));
+    if (left_ms == UINT64_MAX) return 0;
+    lua_pushinteger(L, (lua_Integer)left_ms);
     return 1;
 }
 
@@ -221,11 +251,11 @@ static int l_oauth_ask(lua_State *L)
     return 2;
 }
 
-/* oauth:fetched(expires_in_s | nil, now_ms) -> generation */
+/* oauth:fetched(expires_in_s | nil, since_ms) -> generation */
 static int l_oauth_fetched(lua_State *L)
 {
     struct qn_oauth *oauth = check_oauth(L);
-    qn_oauth_fetched(oauth, luaL_optinteger(L, 2, -1), check_ms(L, 3));
+    qn_oauth_fetched(oauth, luaL_optinteger(L, 2, QN_OAUTH_UNSAID), check_ms(L, 3));
     lua_pushinteger(L, (lua_Integer)oauth->generation);
     return 1;
 }
@@ -269,15 +299,22 @@ static void new_type(lua_State *L, const char *name, const luaL_Reg *methods, lu
 
 int luaopen_quern_core_flow(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"retry", l_flow_retry}, {"about_size", l_flow_about_size}, {"breaker", l_flow_breaker}, {"limit", l_flow_limit},
-        {"least_ms", l_flow_least_ms}, {"oauth", l_flow_oauth}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"retry", l_flow_retry},
+                                         {"about_size", l_flow_about_size},
+                                         {"about_cursor", l_flow_about_cursor},
+                                         {"breaker", l_flow_breaker},
+                                         {"limit", l_flow_limit},
+                                         {"least_ms", l_flow_least_ms},
+                                         {"oauth", l_flow_oauth},
+                                         {NULL, NULL}};
     static const luaL_Reg retry[] = {{"begin", l_retry_begin}, {"decide", l_retry_decide}, {NULL, NULL}};
-    static const luaL_Reg breaker[] = {{"note", l_breaker_note}, {NULL, NULL}};
+    static const luaL_Reg breaker[] = {
+        {"note", l_breaker_note}, {"open", l_breaker_open}, {"left", l_breaker_left}, {NULL, NULL}};
     static const luaL_Reg limit[] = {{"ticket", l_limit_ticket}, {"hold", l_limit_hold}, {NULL, NULL}};
     static const luaL_Reg ticket[] = {{"ask", l_ticket_ask}, {"leave", l_ticket_leave}, {NULL, NULL}};
-    static const luaL_Reg oauth[] = {{"ask", l_oauth_ask}, {"fetched", l_oauth_fetched}, {"failed", l_oauth_failed},
-                                     {"accepted", l_oauth_accepted}, {"refused", l_oauth_refused}, {NULL, NULL}};
+    static const luaL_Reg oauth[] = {{"ask", l_oauth_ask},         {"fetched", l_oauth_fetched},
+                                     {"failed", l_oauth_failed},   {"accepted", l_oauth_accepted},
+                                     {"refused", l_oauth_refused}, {NULL, NULL}};
     new_type(L, RETRY, retry, NULL);
     new_type(L, BREAKER, breaker, NULL);
     new_type(L, LIMIT, limit, limit_gc);

@@ -6,14 +6,15 @@
 enum qn_oauth_need qn_oauth_ask(struct qn_oauth *oauth, uint64_t now_ms)
 {
     if (oauth->held && now_ms < oauth->renew_at_ms) return QN_OAUTH_HAVE;
-    if (oauth->fetching) return QN_OAUTH_WAIT;
+    if (oauth->fetching) return oauth->held && now_ms < oauth->expires_at_ms ? QN_OAUTH_HAVE : QN_OAUTH_WAIT;
     oauth->fetching = true;
     return QN_OAUTH_FETCH;
 }
 
-void qn_oauth_fetched(struct qn_oauth *oauth, int64_t expires_in_s, uint64_t now_ms)
+void qn_oauth_fetched(struct qn_oauth *oauth, int64_t expires_in_s, uint64_t since_ms)
 {
-    if (expires_in_s < 0) expires_in_s = HOUR_S;
+    if (expires_in_s == QN_OAUTH_UNSAID) expires_in_s = HOUR_S;
+    if (expires_in_s < 0) expires_in_s = 0;
     if (expires_in_s > 48 * HOUR_S) expires_in_s = 48 * HOUR_S;
     uint64_t life_ms = (uint64_t)expires_in_s * 1000;
     uint64_t margin_ms = life_ms / 10 < 60000 ? life_ms / 10 : 60000;
@@ -21,7 +22,10 @@ void qn_oauth_fetched(struct qn_oauth *oauth, int64_t expires_in_s, uint64_t now
     oauth->held = true;
     oauth->fetching = false;
     oauth->accepted = false;
-    oauth->renew_at_ms = now_ms + life_ms - margin_ms;
+    oauth->replacement = oauth->dropped;
+    oauth->dropped = false;
+    oauth->expires_at_ms = since_ms + life_ms;
+    oauth->renew_at_ms = oauth->expires_at_ms - margin_ms;
 }
 
 void qn_oauth_failed(struct qn_oauth *oauth)
@@ -38,5 +42,6 @@ enum qn_oauth_refusal qn_oauth_refused(struct qn_oauth *oauth, uint64_t generati
 {
     if (generation != oauth->generation || !oauth->held) return QN_OAUTH_REPLAY;
     oauth->held = false;
-    return oauth->accepted ? QN_OAUTH_REPLAY : QN_OAUTH_DENIED;
+    oauth->dropped = true;
+    return oauth->replacement && !oauth->accepted ? QN_OAUTH_DENIED : QN_OAUTH_REPLAY;
 }

@@ -8,8 +8,13 @@ enum { MOST_UNAUTHORIZED = 3, MOST_GATEWAY_TIMEOUTS = 2 };
 
 void qn_retry_policy_init(struct qn_retry_policy *policy)
 {
-    *policy = (struct qn_retry_policy){.base_ms = 1000, .cap_ms = 60000, .attempts = 6, .elapsed_ms = 900000,
-                                       .max_wait_ms = 180000, .unavailable_ms = 30000, .jitter = true};
+    *policy = (struct qn_retry_policy){.base_ms = 1000,
+                                       .cap_ms = 60000,
+                                       .attempts = 6,
+                                       .elapsed_ms = 900000,
+                                       .max_wait_ms = 180000,
+                                       .unavailable_ms = 30000,
+                                       .jitter = true};
 }
 
 void qn_retry_begin(struct qn_retry *retry, uint64_t now_ms)
@@ -19,21 +24,20 @@ void qn_retry_begin(struct qn_retry *retry, uint64_t now_ms)
     retry->started_ms = now_ms;
 }
 
-static struct qn_verdict fail(const char *why)
-{
-    return (struct qn_verdict){.action = QN_ACTION_FAIL, .why = why};
-}
-
 static struct qn_verdict end(int exit_status)
 {
     return (struct qn_verdict){.action = QN_ACTION_END, .exit = exit_status};
 }
 
-static struct qn_verdict wait_for(const struct qn_retry *retry, const struct qn_retry_policy *policy, uint64_t wait_ms, bool shared,
-                                  uint64_t now_ms)
+static struct qn_verdict verdict(enum qn_action action, const char *why)
 {
-    if (now_ms - retry->started_ms + wait_ms > policy->elapsed_ms) return fail("the time for one request is used up");
-    return (struct qn_verdict){.action = QN_ACTION_WAIT, .wait_ms = wait_ms, .shared = shared};
+    return (struct qn_verdict){.action = action, .why = why};
+}
+
+static bool time_is_used_up(const struct qn_retry *retry, const struct qn_retry_policy *policy, uint64_t wait_ms,
+                            uint64_t now_ms)
+{
+    return now_ms - retry->started_ms + wait_ms > policy->elapsed_ms;
 }
 
 /* Full jitter: anything from 0 to the exponential bound. */
@@ -45,29 +49,37 @@ static uint64_t backoff_ms(const struct qn_retry_policy *policy, unsigned failur
     return policy->jitter ? (uint64_t)((double)bound * chance) : bound;
 }
 
-static struct qn_verdict back_off(struct qn_retry *retry, const struct qn_retry_policy *policy, const struct qn_attempt *attempt,
-                                  uint64_t now_ms)
+static struct qn_verdict back_off(struct qn_retry *retry, const struct qn_retry_policy *policy,
+                                  const struct qn_attempt *attempt, uint64_t now_ms)
 {
-    if (!attempt->safe && !attempt->never_sent) return fail("it must not be sent twice");
-    if (++retry->attempts >= policy->attempts) return fail("all attempts are used up");
-    return wait_for(retry, policy, backoff_ms(policy, retry->attempts, attempt->chance), false, now_ms);
+    if (++retry->attempts >= policy->attempts) return verdict(QN_ACTION_FAIL, "all attempts are used up");
+    uint64_t wait_ms = backoff_ms(policy, retry->attempts, attempt->chance);
+    if (time_is_used_up(retry, policy, wait_ms, now_ms))
+        return verdict(QN_ACTION_FAIL, "the time for one request is used up");
+    return (struct qn_verdict){.action = QN_ACTION_WAIT, .wait_ms = wait_ms};
 }
 
-/* 429 and 503: the server says when, or we wait at least `least`. */
-static struct qn_verdict obey(const struct qn_retry *retry, const struct qn_retry_policy *policy, uint64_t wait_ms, bool shared,
-                              uint64_t now_ms)
+/* 429 and 503: the API says "later", so what cannot wait that long is deferred. */
+static struct qn_verdict wait_or_defer(const struct qn_retry *retry, const struct qn_retry_policy *policy,
+                                       uint64_t wait_ms, bool shared, uint64_t now_ms)
 {
-    if (wait_ms > policy->max_wait_ms) return (struct qn_verdict){.action = QN_ACTION_DEFER, .why = "it asks for a longer wait than allowed"};
-    return wait_for(retry, policy, wait_ms, shared, now_ms);
+    if (time_is_used_up(retry, policy, wait_ms, now_ms))
+        return verdict(QN_ACTION_DEFER, "the time for one request is used up");
+    return (struct qn_verdict){.action = QN_ACTION_WAIT, .wait_ms = wait_ms, .shared = shared};
 }
 
-/* Without a usable Retry-After a 429 backs off by how often it came, without using attempts. */
-static struct qn_verdict too_many(struct qn_retry *retry, const struct qn_retry_policy *policy, const struct qn_attempt *attempt,
-                                  uint64_t now_ms)
+/* Without a usable Retry-After a 429 backs off by how often it came. "Retry-After: 0" is obeyed once; a server that
+ * repeats it would be asked in a tight loop, so from then on it counts as absent. */
+static struct qn_verdict too_many(struct qn_retry *retry, const struct qn_retry_policy *policy,
+                                  const struct qn_attempt *attempt, uint64_t now_ms)
 {
-    uint64_t wait_ms = attempt->retry_after_ms >= 0 ? (uint64_t)attempt->retry_after_ms : 0;
-    if (attempt->retry_after_ms < 0) wait_ms = backoff_ms(policy, ++retry->throttled, attempt->chance);
-    return obey(retry, policy, wait_ms, true, now_ms);
+    retry->throttled++;
+    bool usable = attempt->retry_after_ms > 0 || (attempt->retry_after_ms == 0 && retry->throttled == 1);
+    if (!usable)
+        return wait_or_defer(retry, policy, backoff_ms(policy, retry->throttled, attempt->chance), true, now_ms);
+    uint64_t wait_ms = (uint64_t)attempt->retry_after_ms;
+    if (wait_ms > policy->max_wait_ms) return verdict(QN_ACTION_DEFER, "it asks for a longer wait than max_wait");
+    return wait_or_defer(retry, policy, wait_ms, true, now_ms);
 }
 
 static struct qn_verdict unavailable(const struct qn_retry *retry, const struct qn_retry_policy *policy,
@@ -75,43 +87,72 @@ static struct qn_verdict unavailable(const struct qn_retry *retry, const struct 
 {
     uint64_t wait_ms = policy->unavailable_ms;
     if (attempt->retry_after_ms > (int64_t)wait_ms) wait_ms = (uint64_t)attempt->retry_after_ms;
-    return obey(retry, policy, wait_ms, false, now_ms);
+    return wait_or_defer(retry, policy, wait_ms, false, now_ms);
 }
 
-static struct qn_verdict decide_status(struct qn_retry *retry, const struct qn_retry_policy *policy, const struct qn_attempt *attempt,
-                                       uint64_t now_ms)
+static struct qn_verdict gateway_timeout(struct qn_retry *retry, const struct qn_retry_policy *policy,
+                                         const struct qn_attempt *attempt, uint64_t now_ms)
+{
+    if (++retry->gateway_timeouts > MOST_GATEWAY_TIMEOUTS) return verdict(QN_ACTION_SPLIT, "three times");
+    return back_off(retry, policy, attempt, now_ms);
+}
+
+static struct qn_verdict bad_request(const struct qn_attempt *attempt)
+{
+    if (attempt->about_size) return verdict(QN_ACTION_SPLIT, NULL);
+    return attempt->about_cursor ? verdict(QN_ACTION_RESTART, NULL) : end(5);
+}
+
+static struct qn_verdict unauthorized(struct qn_retry *retry)
+{
+    return ++retry->unauthorized >= MOST_UNAUTHORIZED ? end(4) : verdict(QN_ACTION_AUTH, NULL);
+}
+
+static struct qn_verdict decide_status(struct qn_retry *retry, const struct qn_retry_policy *policy,
+                                       const struct qn_attempt *attempt, uint64_t now_ms)
 {
     switch (attempt->status) {
-    case 204: case 408: case 425: case 500: case 502:
-        return back_off(retry, policy, attempt, now_ms);
+    case 204:
+    case 408:
+    case 425:
+    case 500:
+    case 502: return back_off(retry, policy, attempt, now_ms);
     case 429: return too_many(retry, policy, attempt, now_ms);
     case 503: return unavailable(retry, policy, attempt, now_ms);
-    case 504:
-        if (++retry->gateway_timeouts > MOST_GATEWAY_TIMEOUTS) return (struct qn_verdict){.action = QN_ACTION_SPLIT};
-        return back_off(retry, policy, attempt, now_ms);
-    case 401:
-        if (++retry->unauthorized >= MOST_UNAUTHORIZED) return end(4);
-        return (struct qn_verdict){.action = QN_ACTION_AUTH};
+    case 504: return gateway_timeout(retry, policy, attempt, now_ms);
+    case 401: return unauthorized(retry);
     case 403: return end(4);
-    case 400: return attempt->about_size ? (struct qn_verdict){.action = QN_ACTION_SPLIT} : end(5);
-    case 413: return (struct qn_verdict){.action = QN_ACTION_SPLIT};
+    case 400: return bad_request(attempt);
+    case 413: return verdict(QN_ACTION_SPLIT, NULL);
     default:
-        if (attempt->status > 504) return back_off(retry, policy, attempt, now_ms); /* 5xx that gateways invent: passing faults */
-        return fail(NULL);
+        if (attempt->status > 504)
+            return back_off(retry, policy, attempt, now_ms); /* what gateways invent: passing faults */
+        return verdict(QN_ACTION_FAIL, NULL);
     }
 }
 
-struct qn_verdict qn_retry_decide(struct qn_retry *retry, const struct qn_retry_policy *policy, const struct qn_attempt *attempt,
-                                  uint64_t now_ms)
+static struct qn_verdict decide(struct qn_retry *retry, const struct qn_retry_policy *policy,
+                                const struct qn_attempt *attempt, uint64_t now_ms)
 {
-    qn_retry_begin(retry, now_ms);
     switch (attempt->outcome) {
-    case QN_OUTCOME_NETWORK: case QN_OUTCOME_BODY: return back_off(retry, policy, attempt, now_ms);
-    case QN_OUTCOME_TOO_LARGE: return (struct qn_verdict){.action = QN_ACTION_SPLIT};
-    case QN_OUTCOME_TLS: case QN_OUTCOME_DENIED: return end(1);
+    case QN_OUTCOME_NETWORK:
+    case QN_OUTCOME_BODY: return back_off(retry, policy, attempt, now_ms);
+    case QN_OUTCOME_TOO_LARGE: return verdict(QN_ACTION_SPLIT, NULL);
+    case QN_OUTCOME_TLS:
+    case QN_OUTCOME_DENIED: return end(1);
     case QN_OUTCOME_STATUS: break;
     }
     return decide_status(retry, policy, attempt, now_ms);
+}
+
+struct qn_verdict qn_retry_decide(struct qn_retry *retry, const struct qn_retry_policy *policy,
+                                  const struct qn_attempt *attempt, uint64_t now_ms)
+{
+    qn_retry_begin(retry, now_ms);
+    struct qn_verdict result = decide(retry, policy, attempt, now_ms);
+    bool repeats = result.action == QN_ACTION_WAIT || result.action == QN_ACTION_AUTH;
+    if (repeats && !attempt->safe && !attempt->never_sent) return verdict(QN_ACTION_FAIL, "it must not be sent twice");
+    return result;
 }
 
 static bool holds(const char *text, size_t size, const char *word)
@@ -123,25 +164,48 @@ static bool holds(const char *text, size_t size, const char *word)
     return false;
 }
 
-bool qn_retry_about_size(const char *message, size_t size)
+static bool holds_one_of(const char *text, size_t size, const char *const *words)
 {
-    static const char *const things[] = {"result", "range", "interval", "window", "pagination", NULL};
-    static const char *const excesses[] = {"too large", "too big", "too many", "too long", "exceed", "greater than", "maximum", NULL};
-    bool thing = false, excess = false;
-    for (int i = 0; things[i]; i++) thing = thing || holds(message, size, things[i]);
-    for (int i = 0; excesses[i]; i++) excess = excess || holds(message, size, excesses[i]);
-    return thing && excess;
+    for (; *words; words++) {
+        if (holds(text, size, *words)) return true;
+    }
+    return false;
 }
 
-bool qn_breaker_note(struct qn_breaker *breaker, bool unavailable_now, uint64_t open_after_ms, uint64_t now_ms)
+bool qn_retry_about_size(const char *message, size_t size)
 {
-    if (!unavailable_now) {
-        breaker->unavailable = false;
-    } else if (!breaker->unavailable) {
-        breaker->unavailable = true;
-        breaker->since_ms = now_ms;
-    } else if (now_ms - breaker->since_ms >= open_after_ms) {
-        breaker->open = true;
-    }
+    static const char *const things[] = {"result", "range",  "interval",   "response",
+                                         "period", "window", "pagination", NULL};
+    static const char *const excesses[] = {"too large", "too big",     "too many",    "too long", "too wide",
+                                           "exceed",    "larger than", "longer than", "maximum",  NULL};
+    static const char *const others[] = {"page size", "pagesize", "page_size", NULL};
+    return holds_one_of(message, size, things) && holds_one_of(message, size, excesses) &&
+           !holds_one_of(message, size, others);
+}
+
+bool qn_retry_about_cursor(const char *message, size_t size)
+{
+    static const char *const things[] = {"cursor", "page token", "pagetoken", "page_token", "scroll", NULL};
+    static const char *const ends[] = {"expire", "no longer", "stale", "timed out", "invalid", "not valid", NULL};
+    return holds_one_of(message, size, things) && holds_one_of(message, size, ends);
+}
+
+void qn_breaker_note(struct qn_breaker *breaker, bool unavailable_now, uint64_t now_ms)
+{
+    if (unavailable_now && !breaker->unavailable) breaker->since_ms = now_ms;
+    breaker->unavailable = unavailable_now;
+}
+
+uint64_t qn_breaker_left(const struct qn_breaker *breaker, uint64_t now_ms)
+{
+    if (breaker->open) return 0;
+    if (!breaker->unavailable) return UINT64_MAX;
+    uint64_t passed = now_ms - breaker->since_ms;
+    return passed < breaker->open_after_ms ? breaker->open_after_ms - passed : 0;
+}
+
+bool qn_breaker_open(struct qn_breaker *breaker, uint64_t now_ms)
+{
+    if (qn_breaker_left(breaker, now_ms) == 0) breaker->open = true;
     return breaker->open;
 }

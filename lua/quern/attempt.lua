@@ -1,247 +1,175 @@
---- One request with its retries: gate, auth, exchange, redirects, and what the failure table says to the answer.
-local core_http = require "quern.core.http"
+--- One request with its retries: auth, gate, exchange, and what the failure table says to the answer.
+---
+--- A lane is what requests of one kind share: `base`, `own` (URLs whose origins may see secrets), `gate`, `policy`,
+--- `breaker`, `counts` and, for an API, `authorizer`. A client is the lane of its API; the token endpoint has its own, so
+--- that its troubles neither hold the API's gate nor open its circuit.
 local errors = require "quern.core.error"
 local event = require "quern.core.event"
+local exchange = require "quern.exchange"
 local flow = require "quern.core.flow"
 local header = require "quern.core.header"
-local json = require "quern.core.json"
-local secrets = require "quern.core.secret"
 local task = require "quern.core.task"
-local url = require "quern.core.url"
-local view = require "quern.core.view"
 
 local M = {}
 
-local MAX_REDIRECTS = 5
 local NETWORK = { dns = true, connect = true, timeout = true, reset = true, truncated = true, failed = true }
 local CLASSES = { retry = true, split = true, restart = true, fail = true, skip = true }
-
--- ---- responses ----
-
----@class quern.Response
----@field status integer
----@field headers table<string, string>  lower-case names; repeated ones joined with ", "
----@field body userdata  bytes
----@field url string
----@field accepted any  what `accept` answered
-local Response = {}
-Response.__index = Response
-
---- The body as text.
-function Response:text() return tostring(self.body) end
---- The body decoded, or nil, err.
-function Response:json() return json.decode(self.body) end
---- The body as a lazy view, or nil, err.
-function Response:view() return view.open(self.body) end
-
-local function response_of(result, sent)
-  local headers = {}
-  for _, pair in ipairs(result.headers) do
-    local name = pair[1]:lower()
-    headers[name] = headers[name] and headers[name] .. ", " .. pair[2] or pair[2]
-  end
-  return setmetatable({ status = result.status, headers = headers, body = result.body, url = sent.url }, Response)
-end
-
--- The API's own words in an error body, one line.
-local function api_message(response)
-  local value = response:json()
-  local text
-  if type(value) == "table" then
-    for _, field in ipairs { "message", "error_description", "error", "description", "title", "detail" } do
-      if type(value[field]) == "string" and value[field] ~= "" then
-        text = value[field]
-        break
-      end
-    end
-  end
-  if not text and (response.headers["content-type"] or ""):find "text/plain" then text = response.body:sub(1, 300) end
-  text = text and text:gsub("%s+", " "):sub(1, 300)
-  return text, type(value) == "table" and type(value.error) == "string" and value.error or nil
-end
-
--- ---- the exchange ----
-
-local function place(request)
-  local path = request.url:match "^%a+://[^/?]*([^?]*)"
-  return ("%s %s"):format(request.method, path ~= "" and path or "/")
-end
-
-local function host(request)
-  return request.url:match "^%a+://([^/?]*)" or request.url
-end
-
-local function header_list(request, name, value)
-  local list = {}
-  for key, item in pairs(request.headers) do
-    if item ~= nil and (not name or key:lower() ~= name:lower()) then
-      list[#list + 1] = { key, secrets.is(item) and item or tostring(item) }
-    end
-  end
-  if name then list[#list + 1] = { name, value } end
-  table.sort(list, function(a, b) return a[1] < b[1] end)
-  return list
-end
-
-local function exchange(client, request, name, value)
-  client.counts.requests = client.counts.requests + 1
-  return core_http.send {
-    method = request.method, url = request.url, headers = header_list(request, name, value), body = request.body,
-    once = request.safe == false or nil,
-  }
-end
-
--- Where a redirect leads: a new request, or nil, err. Only to the client's own origin (RFC 9110 §15.4).
-local function redirected(client, request, response)
-  local location = response.headers.location
-  if not location then return nil, errors.new("status", "a redirect without Location", { status = response.status }) end
-  local following, err = url.resolve(client.base, request.url, location)
-  if not following then return nil, errors.new("denied", tostring(err), { exit = 1 }) end
-  if not url.same_origin(following, request.url) then
-    return nil, errors.new("denied", ("%s was redirected to another origin (%s), where the client's credentials must not go"):format(
-      place(request), url.origin(following) or "?"), { exit = 1 })
-  end
-  local copy = {}
-  for key, item in pairs(request) do copy[key] = item end
-  copy.url = following
-  local status = response.status
-  if status == 303 or ((status == 301 or status == 302) and request.method == "POST") then
-    copy.method, copy.body = "GET", nil
-    copy.headers = {}
-    for key, item in pairs(request.headers) do
-      if key:lower() ~= "content-type" then copy.headers[key] = item end
-    end
-  end
-  return copy
-end
-
-local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
-
--- One turn through the gate: the exchange and the redirects it meets. Answers result, response, generation.
-local function turn(client, request)
-  local name, value, generation
-  if request.authorize and client.authorizer then
-    name, value, generation = client.authorizer:header()
-    if not name then return nil, value end
-  end
-  -- a token request is made while its requester holds no turn, so the gate cannot be full of those who wait for a token
-  local ticket <close> = client.gate:enter()
-  for _ = 0, MAX_REDIRECTS do
-    local result = exchange(client, request, name, value)
-    if result.kind ~= "answer" then return result, nil, generation, request end
-    local response = response_of(result, request)
-    event.emit { type = "request", method = request.method, url = request.url, status = result.status, ms = result.elapsed_ms,
-                 bytes = #result.body }
-    if not REDIRECTS[result.status] then return result, response, generation, request end
-    local following, err = redirected(client, request, response)
-    if not following then return nil, err end
-    request = following
-  end
-  return nil, errors.new("denied", ("%s: more than %d redirects"):format(place(request), MAX_REDIRECTS), { exit = 1 })
-end
+local END_KINDS = { [400] = "invalid", [401] = "auth", [403] = "forbidden" }
 
 -- ---- what an outcome means ----
-
-local function network_message(request, result)
-  return ("%s: %s"):format(place(request), result.message ~= "" and result.message or result.kind .. " " .. host(request))
-end
+-- Each answers an outcome in the words of quern.core.flow and the error that stands if nothing else helps.
 
 local HINTS = {
-  [401] = "the API does not accept the credentials",
   [403] = "the client lacks a permission: give its role the scope or permission that this endpoint needs",
 }
 
-local function status_message(request, response, text)
+local function of_transport(request, result)
+  local kind = NETWORK[result.kind] and "network" or result.kind
+  local what = result.message and result.message ~= "" and result.message or result.kind
+  local place = kind == "network" and exchange.place(request) or exchange.whole_place(request)
+  local hint = kind == "tls" and "; if the server's certificate is issued by your own authority, name it with --ca-file" or ""
+  return { outcome = kind, never_sent = result.never_sent },
+    errors.new(kind, ("%s: %s%s"):format(place, what, hint), { retryable = kind == "network", cause = result.kind })
+end
+
+local function of_body(request, response, err)
+  local what = tostring(err and err.message or "it was not accepted")
+  if (response.headers["content-type"] or ""):lower():find "^%s*text/html" then what = "an HTML page; " .. what end
+  return { outcome = "body" }, errors.new("body", ("%s answered %d with a body that cannot be used: %s"):format(
+    exchange.whole_place(request), response.status, what), { retryable = true, status = response.status })
+end
+
+local function of_status(request, response)
+  local text, oauth_error = exchange.words(response)
   local hint = HINTS[response.status]
-  return ("%s at %s answered %d%s%s"):format(place(request), host(request), response.status, text and ": " .. text or "",
-    hint and "; " .. hint or "")
+  local outcome = { outcome = "status", status = response.status }
+  if response.headers["retry-after"] then
+    outcome.retry_after_ms = header.retry_after(response.headers["retry-after"], task.wall())
+  end
+  if response.status == 400 and text then
+    outcome.about_size, outcome.about_cursor = flow.about_size(text), flow.about_cursor(text)
+  end
+  return outcome, errors.new("status", ("%s answered %d%s%s"):format(exchange.whole_place(request), response.status,
+    text and ": " .. text or "", hint and "; " .. hint or ""), { status = response.status, oauth_error = oauth_error })
 end
 
--- The outcome of one turn, in the words of quern.core.flow, and its error.
+-- Nothing when the response is good; `false` and an error when `accept` failed for a reason that no retry mends.
 local function outcome_of(request, result, response, opts)
-  if result.kind ~= "answer" then
-    local kind = NETWORK[result.kind] and "network" or result.kind
-    local hint = kind == "tls" and "; if the server's certificate is issued by your own authority, name it with --ca-file" or ""
-    return { outcome = kind, never_sent = result.never_sent },
-      errors.new(kind, network_message(request, result) .. hint, { retryable = kind == "network", cause = result.kind })
+  if result.kind ~= "answer" then return of_transport(request, result) end
+  local status = response.status
+  local whole = status >= 200 and status < 300 and (status ~= 204 or opts.empty_ok or not opts.accept)
+  if not whole then return of_status(request, response) end
+  if not opts.accept then return nil end
+  local value, err = opts.accept(response)
+  if value ~= nil then
+    response.accepted = value
+    return nil
   end
-  if response.status >= 200 and response.status < 300 and response.status ~= 204 or (response.status == 204 and opts.empty_ok) then
-    if not opts.accept then return nil end
-    local value, err = opts.accept(response)
-    if value ~= nil then
-      response.accepted = value
-      return nil
-    end
-    return { outcome = "body" }, errors.new("body", ("%s: %s"):format(place(request), tostring(err and err.message or err)),
-      { retryable = true, status = response.status })
-  end
-  local text, oauth_error = api_message(response)
-  return {
-    outcome = "status", status = response.status,
-    retry_after_ms = response.headers["retry-after"] and header.retry_after(response.headers["retry-after"], task.wall()) or nil,
-    about_size = response.status == 400 and text ~= nil and flow.about_size(text) or nil,
-  }, errors.new("status", status_message(request, response, text), { status = response.status, oauth_error = oauth_error })
+  if errors.is(err) and err.kind ~= "body" then return false, err end
+  return of_body(request, response, err)
 end
-
-local END_KINDS = { [400] = "invalid", [401] = "auth", [403] = "forbidden" }
 
 -- ---- the loop ----
 
+---@class quern.Sending  one request on its way
 local Sending = {}
 Sending.__index = Sending
 
-function Sending:wait(ms, shared, err, what)
-  self.client.counts.retries = self.client.counts.retries + 1
-  self.tries = self.tries + 1
+-- Another attempt is told and counted, by its cause: a status, "reset", "body", ...
+function Sending:tell(err, wait_ms)
   local why = err.cause or (err.kind == "status" and tostring(err.status)) or err.kind
-  local causes = self.client.counts.causes
-  causes[why] = (causes[why] or 0) + 1
-  event.emit { type = "retry", why = why, status = err.status, wait_ms = ms, attempt = self.tries, leaf = self.opts.leaf,
+  local counts = self.lane.counts
+  counts.retries = counts.retries + 1
+  counts.causes[why] = (counts.causes[why] or 0) + 1
+  event.emit { type = "retry", why = why, status = err.status, wait_ms = wait_ms, attempt = self.attempt, leaf = self.opts.leaf,
                message = tostring(err.message) }
-  if ms >= 1000 then
-    event.emit { type = "waiting", reason = what or why, ms = ms }
+  if wait_ms >= 1000 then
+    event.emit { type = "waiting", reason = why, ms = wait_ms, leaf = self.opts.leaf }
+    if self.opts.on_wait then self.opts.on_wait(why, wait_ms) end
   end
-  if shared then self.client.gate:hold(ms) end
-  task.sleep(ms)
 end
 
-local function deferred(err, why)
-  return errors.new("deferred", ("%s; %s"):format(tostring(err.message), why), { exit = 75, status = err.status })
+-- Waits before the next attempt. A wait that all share is the gate's; any other ends early when the circuit opens.
+function Sending:pause(wait_ms, shared, err)
+  self:tell(err, wait_ms)
+  if shared then return self.lane.gate:hold(wait_ms) end
+  local breaker, until_ms = self.lane.breaker, task.now() + wait_ms
+  while task.now() < until_ms and not breaker:open(task.now()) do
+    local left_ms = until_ms - task.now()
+    task.sleep(math.min(left_ms, breaker:left(task.now()) or left_ms))
+  end
 end
 
--- 401: replay with a newer token, or the end.
+-- Deferred if the circuit is open.
+function Sending:circuit()
+  local lane = self.lane
+  if not lane.breaker:open(task.now()) then return nil end
+  local reason = ("nothing but 503 for %d s"):format(lane.policy.breaker_ms // 1000)
+  if not lane.alerted then
+    lane.alerted = true
+    event.emit { type = "alert", reason = ("the circuit is open: %s from %s"):format(reason, lane.base) }
+  end
+  local what = self.last and tostring(self.last.message) or exchange.whole_place(self.request) .. " was not sent"
+  return errors.new("deferred", ("%s; %s"):format(what, reason), { exit = 75, status = 503 })
+end
+
+-- 401: replay with a newer token (true), or the end.
 function Sending:unauthorized(err, generation)
-  local authorizer = self.client.authorizer
-  local verdict = self.request.authorize and authorizer and authorizer:refused(generation) or "denied"
-  if verdict == "replay" then return true end
-  return false, errors.new("auth", tostring(err.message), { exit = 4, status = 401, oauth_error = err.oauth_error })
+  local authorizer = self.lane.authorizer
+  if authorizer and authorizer:refused(generation) == "replay" then
+    self:tell(err, 0)
+    return true
+  end
+  return false, self:refused(err)
 end
 
-function Sending:apply(action, wait_ms, shared, exit, why, err, generation)
-  if action == "wait" then
-    self:wait(wait_ms, shared, err)
+function Sending:refused(err)
+  local authorizer = self.lane.authorizer
+  local hint = authorizer and authorizer.hint or "no credentials were sent: give the client auth"
+  return errors.new("auth", ("%s; %s"):format(tostring(err.message), hint), { exit = 4, status = 401, oauth_error = err.oauth_error })
+end
+
+-- "…; all attempts are used up (6 sent in 31 s)"
+function Sending:because(err, why)
+  if not why then return tostring(err.message) end
+  return ("%s; %s (%d sent in %d s)"):format(tostring(err.message), why, self.attempt, (task.now() - self.started_ms) // 1000)
+end
+
+-- What each verdict of the failure table does: true (again), or false and the error.
+local verdicts = {
+  wait = function(self, verdict, err)
+    self:pause(verdict.wait_ms, verdict.shared, err)
     return true
-  elseif action == "auth" then
+  end,
+  auth = function(self, _, err, generation)
     return self:unauthorized(err, generation)
-  elseif action == "split" then
-    return false, errors.new("too_large", tostring(err.message), { status = err.status })
-  elseif action == "defer" then
-    event.emit { type = "alert", reason = tostring(err.message) }
-    return false, deferred(err, why)
-  elseif action == "end" then
-    err.exit = exit
+  end,
+  split = function(self, verdict, err)
+    return false, errors.new(err.status == 504 and "split" or "too_large", self:because(err, verdict.why), { status = err.status })
+  end,
+  restart = function(_, _, err)
+    return false, errors.new("restart", tostring(err.message), { status = err.status })
+  end,
+  defer = function(self, verdict, err)
+    local message = self:because(err, verdict.why)
+    event.emit { type = "alert", reason = message }
+    return false, errors.new("deferred", message, { exit = 75, status = err.status })
+  end,
+  ["end"] = function(self, verdict, err)
+    if err.status == 401 then return false, self:refused(err) end
+    err.exit = verdict.exit
     err.kind = END_KINDS[err.status] or err.kind
     return false, err
-  end
-  if why then err.message = ("%s; %s"):format(tostring(err.message), why) end
-  return false, err
-end
+  end,
+  fail = function(self, verdict, err)
+    err.message = self:because(err, verdict.why)
+    return false, err
+  end,
+}
 
 -- What the script's classify says to an answer, or nil.
 function Sending:classified(response)
-  local classify = self.opts.classify
-  if not classify or not response then return nil end
-  local class = classify(response)
+  local class = response and self.opts.classify and self.opts.classify(response)
   if class ~= nil and not CLASSES[class] then
     error(errors.new("script", ("classify answered '%s'; it may answer retry, split, restart, fail, skip or nil"):format(tostring(class)),
       { exit = 1 }), 0)
@@ -249,54 +177,92 @@ function Sending:classified(response)
   return class
 end
 
-local function as_classified(class, request, response)
-  local message = ("%s at %s answered %d, which the query classifies as %s"):format(place(request), host(request), response.status, class)
-  if class == "retry" then return { outcome = "network" }, errors.new("status", message, { status = response.status, retryable = true }) end
-  local kind = class == "fail" and "status" or class
-  return nil, errors.new(kind, message, { status = response.status })
+local function of_class(class, request, response)
+  local text = exchange.words(response)
+  local message = ("%s answered %d%s, which the query classifies as %s"):format(exchange.whole_place(request), response.status,
+    text and ": " .. text or "", class)
+  local kind = (class == "retry" or class == "fail") and "status" or class
+  local err = errors.new(kind, message, { status = response.status, retryable = class == "retry" })
+  if class == "retry" then return { outcome = "network" }, err end
+  return false, err
 end
 
--- Judges one turn: response when it is good; else whether to go on, and the error.
-function Sending:judge(result, response, generation, sent)
+-- An answer that tells nothing about the token: it may come from a gateway in front of the API.
+local NO_PROOF = { [401] = true, [408] = true, [425] = true, [429] = true }
+
+-- Judges one turn: the response when it is good; false and an error when it is over; nothing: once more.
+function Sending:judge(result, response, sent, generation)
+  local lane = self.lane
   local class = self:classified(response)
   local outcome, err
-  if class then
-    outcome, err = as_classified(class, sent, response)
-    if not outcome then return nil, false, err end
-  else
-    outcome, err = outcome_of(sent, result, response, self.opts)
-  end
-  local client, now = self.client, task.now()
-  if client.breaker:note(outcome ~= nil and outcome.status == 503, client.policy.breaker_ms, now) then
-    event.emit { type = "alert", reason = "the circuit is open: the API answers nothing but 503" }
-    return nil, false, deferred(err or errors.new("status", place(sent)), "nothing but 503 for too long")
-  end
-  if result.kind == "answer" and result.status ~= 401 and generation and client.authorizer then
-    client.authorizer:accepted(generation)
-  end
-  if not outcome then return response end
+  if class then outcome, err = of_class(class, sent, response)
+  else outcome, err = outcome_of(sent, result, response, self.opts) end
+  local status = response and response.status
+  lane.breaker:note(status == 503, task.now())
+  if status and status < 500 and not NO_PROOF[status] and lane.authorizer then lane.authorizer:accepted(generation) end
+  if outcome == nil then return response end
+  if not outcome then return false, err end
+  self.last = err
   outcome.safe = self.request.safe ~= false
   outcome.chance = task.random()
-  local action, wait_ms, shared, exit, why = self.state:decide(outcome, now)
-  return nil, self:apply(action, wait_ms, shared, exit, why, err, generation)
+  local verdict = {}
+  verdict.action, verdict.wait_ms, verdict.shared, verdict.exit, verdict.why = self.state:decide(outcome, task.now())
+  local again, final = verdicts[verdict.action](self, verdict, err, generation)
+  if not again then return false, final end
+end
+
+local function authorized(request, name, value)
+  local copy, headers = {}, {}
+  for key, item in pairs(request) do copy[key] = item end
+  for key, item in pairs(request.headers) do
+    if key:lower() ~= name:lower() then headers[key] = item end
+  end
+  headers[name] = value
+  copy.headers = headers
+  return copy
+end
+
+-- One turn through the gate. Answers result, response, the request as sent, and the token's generation; or nil, err.
+function Sending:turn()
+  local lane, request = self.lane, self.request
+  local authorizer = lane.authorizer
+  local name, value, generation
+  if authorizer then
+    name, value, generation = authorizer:header()
+    if not name then return nil, value end
+  end
+  local asked_ms = task.now()
+  local ticket <close> = lane.gate:enter()
+  if authorizer and task.now() > asked_ms then -- the token may have grown old while its user waited for a turn
+    name, value, generation = authorizer:header()
+    if not name then return nil, value end
+  end
+  self.attempt = self.attempt + 1
+  self.started_ms = self.started_ms or task.now()
+  self.state:begin(task.now())
+  if name then request = authorized(request, name, value) end
+  local result, response, sent = exchange.send(lane, request, { attempt = self.attempt, leaf = self.opts.leaf })
+  return result, response, sent, generation, ticket
 end
 
 --- Sends until an answer is accepted or the failure table ends it. Waits.
 ---@async
----@param client quern.Client
----@param request { method: string, url: string, headers: table, body: any, safe: boolean?, authorize: boolean? }
----@param opts { accept: function?, classify: function?, leaf: string?, empty_ok: boolean? }  `empty_ok`: 204 is an answer
+---@param lane table  see above
+---@param request { method: string, url: string, headers: table, body: any, safe: boolean? }
+---@param opts { accept: function?, classify: function?, leaf: string?, empty_ok: boolean?, on_wait: function? }  `empty_ok`: 204
+---  is an answer that `accept` may judge
 ---@return quern.Response? response
 ---@return table? err
-function M.send(client, request, opts)
-  local sending = setmetatable({ client = client, request = request, opts = opts, state = flow.retry(client.policy), tries = 1 }, Sending)
-  sending.state:begin(task.now())
+function M.send(lane, request, opts)
+  local sending = setmetatable({ lane = lane, request = request, opts = opts, state = flow.retry(lane.policy), attempt = 0 }, Sending)
   while true do
-    local result, response, generation, sent = turn(client, request)
+    local open = sending:circuit()
+    if open then return nil, open end
+    local result, response, sent, generation = sending:turn()
     if not result then return nil, response end
-    local good, again, err = sending:judge(result, response, generation, sent)
+    local good, err = sending:judge(result, response, sent, generation)
     if good then return good end
-    if not again then return nil, err end
+    if err then return nil, err end
   end
 end
 

@@ -19,20 +19,33 @@ local function make(kind, fields)
   return setmetatable(fields, meta)
 end
 
---- A static token: `Authorization: Bearer ...`.
+local function is_options(value, field)
+  return type(value) == "table" and value.kind == nil and value[field] ~= nil
+end
+
+--- A static token: `Authorization: Bearer ...`. Takes the token, or `{ token = ... }`.
 ---@param token string|table|userdata
 ---@return quern.Auth
 function M.bearer(token)
+  if is_options(token, "token") then
+    token = options.check("quern.auth.bearer", token, { token = { type = VALUE, required = true } }).token
+  end
   if not options.is_type(token, VALUE) then error("quern.auth.bearer takes a token: quern.secret.env \"NAME\"", 2) end
   return make("bearer", { token = token })
 end
 
---- `Authorization: Basic ...` (RFC 7617).
+--- `Authorization: Basic ...` (RFC 7617). Takes user and secret, or `{ user = ..., secret = ... }`.
 ---@param user string|table
----@param secret string|table|userdata
+---@param secret? string|table|userdata
 ---@return quern.Auth
 function M.basic(user, secret)
-  if not options.is_type(user, VALUE) or not options.is_type(secret, VALUE) then
+  if is_options(user, "user") then
+    local given = options.check("quern.auth.basic", user, {
+      user = { type = "string|table", required = true }, secret = { type = VALUE, required = true },
+    })
+    user, secret = given.user, given.secret
+  end
+  if not options.is_type(user, "string|table") or not options.is_type(secret, VALUE) then
     error("quern.auth.basic takes a user and a secret", 2)
   end
   return make("basic", { user = user, secret = secret })

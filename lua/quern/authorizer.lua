@@ -1,7 +1,7 @@
 --- The auth of one client at work: the header of a request, and what a 401 means.
 ---
 --- A static authorizer always gives the same header. A client-credentials authorizer fetches one token for all who wait
---- (quern.core.flow decides who fetches and when), through the client's own failure table.
+--- (quern.core.flow decides who fetches and when), through the same failure table as any request.
 local errors = require "quern.core.error"
 local event = require "quern.core.event"
 local flow = require "quern.core.flow"
@@ -34,8 +34,8 @@ end
 
 function Static.accepted() end
 
-local function static(name, value)
-  return setmetatable({ name = name, value = value }, Static)
+local function static(name, value, source)
+  return setmetatable({ name = name, value = value, hint = "the API does not accept " .. source }, Static)
 end
 
 -- ---- client credentials ----
@@ -62,62 +62,71 @@ local function denied(message)
   return errors.new("auth", message, { exit = 4 })
 end
 
+local function whole_seconds(value)
+  value = tonumber(value)
+  return value and value == value and math.floor(math.max(-1, math.min(value, 1e9))) or nil
+end
+
 -- A body that is a token answer; anything else is a broken body and is retried.
 local function accept(response)
   local value, err = json.decode(response.body)
   if type(value) ~= "table" then
     return nil, errors.new("body", "the token answer is not JSON" .. (err and ": " .. tostring(err) or ""))
   end
-  if type(value.access_token) ~= "string" or value.access_token == "" then
+  if type(value.access_token) ~= "string" or not value.access_token:find "^%g+$" then
     return nil, errors.new("body", "the token answer holds no access_token")
   end
-  return { secret = secrets.new(value.access_token), expires_in = math.tointeger(tonumber(value.expires_in)) }
+  return { secret = secrets.new(value.access_token), expires_in = whole_seconds(value.expires_in) }
 end
 
--- What the token endpoint's refusal means for the run.
+local ABOUT_LEAVES = { too_large = true, split = true, restart = true, skip = true }
+
+-- What the token endpoint's refusal means for the run. Nothing it says is about the size of a leaf.
 local function explain(err)
   local oauth_error = err.oauth_error
-  if err.status == 401 or oauth_error == "invalid_client" or oauth_error == "unauthorized_client" then
-    return denied(("the token endpoint refused the client (%s): %s"):format(oauth_error or err.status, HINT))
+  if err.status == 401 or (err.status == 400 and oauth_error) then
+    return denied(("the token endpoint refused the client (%s): %s; %s"):format(oauth_error or err.status, tostring(err.message), HINT))
   end
-  if err.status == 400 then return denied(("the token endpoint refused: %s; %s"):format(tostring(err.message), HINT)) end
+  if ABOUT_LEAVES[err.kind] then err.kind = "status" end
   return err
 end
 
+local function copy_of(err)
+  local fields = {}
+  for key, value in pairs(err) do fields[key] = value end
+  return errors.new(err.kind, tostring(err.message), fields)
+end
+
+-- Fetches for all who wait. They learn from the flight how it ended; a cancelled one ends without an error, and another
+-- waiter takes over.
 function Token:fetch()
+  local flight = {}
+  self.flight = flight
   local _ <close> = setmetatable({}, { __close = function()
-    if not self.fetched then self.oauth:failed() end
+    if not flight.landed then self.oauth:failed() end
     self.changed:set()
   end })
-  self.fetched = false
   local response, err = self.send(token_request(self.auth), { accept = accept })
-  if not response then return nil, explain(err) end
-  self.secret = "Bearer " .. response.accepted.secret
-  self.generation = self.oauth:fetched(response.accepted.expires_in, task.now())
-  self.fetched = true
-  event.emit { type = "token", generation = self.generation, expires_in = response.accepted.expires_in }
-  return true
+  if not response then
+    flight.err = explain(err)
+    return nil, copy_of(flight.err)
+  end
+  local token = response.accepted
+  self.secret = "Bearer " .. token.secret
+  local generation = self.oauth:fetched(token.expires_in, task.now() - response.elapsed_ms)
+  flight.landed = true
+  event.emit { type = "token", generation = generation, expires_in = token.expires_in }
+  return "Authorization", self.secret, generation -- even if it lives no time at all, it is good for the request at hand
 end
 
 function Token:header()
   while true do
     local need, generation = self.oauth:ask(task.now())
     if need == "have" then return "Authorization", self.secret, generation end
-    if need == "fetch" then
-      local ok, err = self:fetch()
-      if not ok then
-        self.failure = err
-        return nil, err
-      end
-      self.failure = nil
-      if self.oauth:ask(task.now()) ~= "have" then -- a token that lives no time at all is still good for the request at hand
-        self.oauth:failed()
-        return "Authorization", self.secret, self.generation
-      end
-    else
-      self.changed:wait()
-      if self.failure then return nil, self.failure end
-    end
+    if need == "fetch" then return self:fetch() end
+    local flight = self.flight
+    self.changed:wait()
+    if flight.err then return nil, copy_of(flight.err) end
   end
 end
 
@@ -136,19 +145,26 @@ local function resolve(auth, field, purpose)
   return value
 end
 
+-- "the bearer token (SHOP_TOKEN)": the variable is named where there is one.
+local function source(auth, field, purpose)
+  local declared = auth[field]
+  return type(declared) == "table" and declared.name and ("%s (%s)"):format(purpose, declared.name) or purpose
+end
+
 local makers = {
   bearer = function(auth)
-    return static("Authorization", "Bearer " .. as_secret(resolve(auth, "token", "the bearer token")))
+    return static("Authorization", "Bearer " .. as_secret(resolve(auth, "token", "the bearer token")), source(auth, "token", "the bearer token"))
   end,
   basic = function(auth)
-    return static("Authorization", as_secret(resolve(auth, "secret", "the password")):basic(resolve(auth, "user", "the user")))
+    return static("Authorization", as_secret(resolve(auth, "secret", "the password")):basic(resolve(auth, "user", "the user")),
+      source(auth, "secret", "the user or password"))
   end,
   api_key = function(auth)
-    return static(auth.header, as_secret(resolve(auth, "secret", "the API key")))
+    return static(auth.header, as_secret(resolve(auth, "secret", "the API key")), source(auth, "secret", "the API key"))
   end,
   client_credentials = function(auth, send)
     return setmetatable({
-      send = send, oauth = flow.oauth(), changed = task.event(),
+      send = send, oauth = flow.oauth(), changed = task.event(), hint = "the API does not accept its tokens: " .. HINT,
       auth = {
         id = resolve(auth, "id", "the OAuth client's id"),
         secret = as_secret(resolve(auth, "secret", "the OAuth client's secret")),

@@ -11,7 +11,9 @@
 --- | network, body | every attempt met a network fault, or a body that was not accepted |
 --- | status | the API refused with a status that is not tried again |
 --- | too_large, split | the chunk is too large (413, size cap; 504 thrice) |
---- | restart, skip | what `classify` asked for |
+--- | restart | an expired cursor (400), or `classify` asked for it |
+--- | skip | `classify` asked for it |
+--- | limit | a bound was passed; the message names it |
 --- | auth, forbidden, invalid, tls, denied | the run ends (`exit`) |
 --- | deferred | the API is unavailable, or asks for a longer wait than allowed |
 local attempt = require "quern.attempt"
@@ -25,6 +27,7 @@ local grant = require "quern.grant"
 local limit = require "quern.limit"
 local options = require "quern.options"
 local retry = require "quern.retry"
+local secrets = require "quern.core.secret"
 
 local M = {}
 
@@ -37,36 +40,65 @@ local CLIENT = { base_url = "string|table", auth = "table", headers = "table", l
 local REQUEST = { method = "string", path = "string", url = "string", query = "table", headers = "table", json = "any", form = "table",
                   body = "any", safe = "boolean" }
 
---- A client. Reads the variables that its options declare; raises kind "usage" for one that is not set.
----@param spec { base_url: string|table, auth?: quern.Auth, headers?: table<string, any>, limit?: table, retry?: table, variables?: string[] }
+-- A URL of the options, read and checked.
+local function base_of(value, what)
+  local text, err = grant.resolve(value, what)
+  if err then return nil, err end
+  if type(text) ~= "string" then return nil, errors.new("usage", ("the client has no %s"):format(what), { exit = 2 }) end
+  local joined, url_err = url.join(text, "")
+  if not joined then return nil, errors.new("usage", ("%s '%s': %s"):format(what, text, tostring(url_err)), { exit = 2 }) end
+  return text
+end
+
+-- The lane of the token endpoint (see quern.attempt): a gate and a circuit of its own.
+local function login_lane(client, token_url)
+  return {
+    base = token_url, own = { token_url }, gate = limit.gate(limit.new {}), policy = client.policy,
+    breaker = flow.breaker(client.policy.breaker_ms), counts = client.counts,
+  }
+end
+
+local function add_auth(client, given)
+  local lane
+  local ok, made = pcall(authorizer.new, given, function(request, how) return attempt.send(lane, request, how) end)
+  if not ok then return nil, made end
+  if made.auth then
+    local token_url, err = base_of(made.auth.token_url, "token_url")
+    if not token_url then return nil, err end
+    client.token_url = token_url
+    client.own[#client.own + 1] = token_url
+    lane = login_lane(client, token_url)
+  end
+  client.authorizer = made
+  return true
+end
+
+--- A client. Reads the variables that its options declare; answers an error of kind "usage" for one that is not set.
+---@param spec { base_url: string|table, auth?: quern.Auth, headers?: table<string, any>, limit?: table, retry?: table, name?: string, variables?: string[] }
+---  `headers`: sent with every request; `variables`: further names that `plan` shows.
 ---@return quern.Client? client
 ---@return table? err
 function M.client(spec)
-  local opts = options.check("client", spec, CLIENT, 2)
+  local opts = options.check("client", spec, CLIENT, 3)
   if opts.auth and not auth.is(opts.auth) then error("client: auth must be made by quern.auth, such as quern.auth.bearer(...)", 2) end
   local variables = {}
   grant.variables(spec, variables)
   for _, name in ipairs(opts.variables or {}) do variables[name] = true end
-  local base, err = grant.resolve(opts.base_url, "the API's base URL")
-  if err then return nil, err end
-  if not base then return nil, errors.new("usage", "the client has no base_url", { exit = 2 }) end
-  local joined, url_err = url.join(base, "")
-  if not joined then return nil, errors.new("usage", "base_url: " .. tostring(url_err), { exit = 2 }) end
+  local base, err = base_of(opts.base_url, "base_url")
+  if not base then return nil, err end
   local limits = limit.is(opts.limit) and opts.limit or limit.new(opts.limit)
+  local policy = retry.is(opts.retry) and opts.retry or retry.new(opts.retry)
   local client = setmetatable({
-    base = base, fixed_headers = {}, names = variables, limit_spec = limits, gate = limit.gate(limits),
-    policy = retry.is(opts.retry) and opts.retry or retry.new(opts.retry),
-    breaker = flow.breaker(), counts = { requests = 0, retries = 0, causes = {} }, origins_set = {},
+    base = base, own = { base }, fixed_headers = {}, names = variables, limit = limits, gate = limit.gate(limits), policy = policy,
+    breaker = flow.breaker(policy.breaker_ms), counts = { requests = 0, retries = 0, causes = {} },
   }, Client)
   for name, value in pairs(opts.headers or {}) do
     client.fixed_headers[name], err = grant.resolve(value, "header " .. name)
     if err then return nil, err end
   end
   if opts.auth then
-    local ok, made = pcall(authorizer.new, opts.auth, function(request, how) return attempt.send(client, request, how) end)
-    if not ok then return nil, made end
-    client.authorizer = made
-    if made.auth then client.token_url = made.auth.token_url end
+    local ok, auth_err = add_auth(client, opts.auth)
+    if not ok then return nil, auth_err end
   end
   return client
 end
@@ -80,7 +112,11 @@ local function target(client, request)
   local pairs_list = {}
   for _, name in ipairs(options.names(request.query or {})) do
     local value = request.query[name]
-    for _, item in ipairs(type(value) == "table" and value or { value }) do
+    local list = type(value) == "table" and (not getmetatable(value) or json.is_array(value)) and value or { value }
+    for _, item in ipairs(list) do
+      if secrets.is(item) then
+        return nil, errors.new("usage", ("url query '%s' is a secret: URLs are logged by servers; send it in a header"):format(name), { exit = 2 })
+      end
       pairs_list[#pairs_list + 1] = { name, tostring(item) }
     end
   end
@@ -88,10 +124,14 @@ local function target(client, request)
   return url.with_query(absolute, pairs_list)
 end
 
+-- A form body; a secret once one of its values is.
 local function form_text(form)
-  local parts = {}
-  for _, name in ipairs(options.names(form)) do parts[#parts + 1] = url.encode(name) .. "=" .. url.encode(tostring(form[name])) end
-  return table.concat(parts, "&")
+  local text = ""
+  for index, name in ipairs(options.names(form)) do
+    local value = form[name]
+    text = text .. (index > 1 and "&" or "") .. url.encode(name) .. "=" .. (secrets.is(value) and value:form() or url.encode(tostring(value)))
+  end
+  return text
 end
 
 local function body_of(request, headers)
@@ -109,9 +149,11 @@ end
 ---@async
 ---@param request { method?: string, path?: string, url?: string, query?: table, headers?: table, json?: any, form?: table, body?: any, safe?: boolean }
 ---  `path` is taken under the base URL; `url` may be relative or absolute; `safe` = false: must not be sent twice.
----@param opts? { accept?: fun(response: table): any, table?, classify?: fun(response: table): string?, leaf?: string }
----  `accept` answers a value (put into `response.accepted`) or nil, err: then the body counts as broken.
----@return table? response
+---@param opts? { accept?: fun(response: table): any, table?, classify?: fun(response: table): string?, leaf?: string, empty_ok?: boolean, on_wait?: fun(reason: string, ms: integer) }
+---  `accept` answers a value (put into `response.accepted`) or nil, err: with kind "body" (or none) the body counts as broken
+---  and is asked for again; `classify`: the API's own policy for an answer, before the failure table; `leaf`: for events;
+---  `empty_ok`: 204 goes to `accept` too; `on_wait`: told about every wait of a second or more.
+---@return quern.Response? response
 ---@return table? err
 function Client:send(request, opts)
   request = options.check("request", request, REQUEST, 3)
@@ -123,7 +165,6 @@ function Client:send(request, opts)
   local body = body_of(request, headers)
   return attempt.send(self, {
     method = request.method or (body and "POST" or "GET"), url = absolute, headers = headers, body = body, safe = request.safe,
-    authorize = true,
   }, opts or {})
 end
 
@@ -177,7 +218,7 @@ end
 ---@param requests integer
 ---@return number
 function Client:least_seconds(requests)
-  return flow.least_ms(self.limit_spec, requests) / 1000
+  return flow.least_ms(limit.bounds(self.limit), requests) / 1000
 end
 
 return M

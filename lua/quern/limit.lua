@@ -10,36 +10,46 @@ local M = {}
 
 local WINDOWS = { s = 1000, sec = 1000, min = 60000, m = 60000, h = 3600000, hour = 3600000 }
 local REQUESTS_AT_ONCE = 8
+local MOST_A_WINDOW = 100000
 
 local meta = { __name = "quern.limit.spec" }
 
----@class quern.LimitSpec
+---@class quern.Limit  shared by the clients it is given to; copied with other fields it is a limit of its own
 ---@field concurrency integer
----@field count integer  starts in any window; 0: no bound
----@field window_ms integer
----@field pace_ms integer
+---@field rate? string
+---@field pace? string
 
 local function parse_rate(rate)
   if not rate or rate == "none" then return 0, 60000 end
   local count, unit = rate:match "^(%d+)/(%a+)$"
-  if not count or not WINDOWS[unit] or tonumber(count) < 1 then return nil end
-  return math.tointeger(tonumber(count)), WINDOWS[unit]
+  count = math.tointeger(tonumber(count))
+  if not count or not WINDOWS[unit] or count < 1 or count > MOST_A_WINDOW then return nil end
+  return count, WINDOWS[unit]
 end
 
 --- A limit. `rate`: "300/min", "10/s" or "none"; `concurrency`: requests at once (8); `pace`: least time between two starts.
 ---@param opts? { rate?: string, concurrency?: integer, pace?: string }
----@return quern.LimitSpec
+---@return quern.Limit
 function M.new(opts)
   opts = options.check("quern.limit", opts, { rate = "string", concurrency = { type = "integer", default = REQUESTS_AT_ONCE },
                                               pace = "string" })
-  local count, window_ms = parse_rate(opts.rate)
-  if not count then error(("quern.limit: rate '%s' is not such as \"300/min\", \"10/s\" or \"none\""):format(opts.rate), 2) end
+  if not parse_rate(opts.rate) then
+    error(("quern.limit: rate '%s' is not such as \"300/min\", \"10/s\" or \"none\""):format(opts.rate), 2)
+  end
   if opts.concurrency < 1 then error("quern.limit: concurrency must be at least 1", 2) end
-  local pace_ms = opts.pace and param.duration_ms(opts.pace) or 0
   if opts.pace and not param.duration_ms(opts.pace) then
     error(("quern.limit: pace '%s' is not a duration such as \"500ms\""):format(opts.pace), 2)
   end
-  return setmetatable({ concurrency = opts.concurrency, count = count, window_ms = window_ms, pace_ms = pace_ms }, meta)
+  return setmetatable(opts, meta)
+end
+
+--- The limit in the words of quern.core.flow.
+---@param limit quern.Limit
+---@return { concurrency: integer, count: integer, window_ms: integer, pace_ms: integer }
+function M.bounds(limit)
+  local count, window_ms = parse_rate(limit.rate)
+  return { concurrency = limit.concurrency, count = count, window_ms = window_ms,
+           pace_ms = limit.pace and param.duration_ms(limit.pace) or 0 }
 end
 
 ---@param value any
@@ -51,10 +61,17 @@ end
 local Gate = {}
 Gate.__index = Gate
 
---- The gate that a limit describes. Requests enter one after another, first come, first served.
----@param spec quern.LimitSpec
-function M.gate(spec)
-  return setmetatable({ limit = flow.limit(spec), changed = task.event(), held_ms = 0 }, Gate)
+local gates = setmetatable({}, { __mode = "k" }) -- a limit's gate, made when its first client is
+
+--- The gate of a limit: one for all who share it. Requests enter one after another, first come, first served.
+---@param limit quern.Limit
+function M.gate(limit)
+  local gate = gates[limit]
+  if not gate then
+    gate = setmetatable({ limit = flow.limit(M.bounds(limit)), changed = task.event() }, Gate)
+    gates[limit] = gate
+  end
+  return gate
 end
 
 --- Waits for a turn. The ticket is to be closed (`local ticket <close> = gate:enter()`): that gives the turn back.

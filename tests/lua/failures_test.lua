@@ -77,13 +77,14 @@ local rows = {
   { "429: nonsense falls back to backoff", { answer(429, "{}", { { "Retry-After", "soon" } }), answer(429), GOOD }, { 0, 1000, 3000 } },
   { "429 uses elapsed time, never attempts", times(12, answer(429, "{}", { { "Retry-After", "60" } })),
     { 0, 60000, 120000, 180000, 240000, 300000, 360000, 420000, 480000, 540000, 600000, 660000, 720000, 780000, 840000, 900000 },
-    { kind = "status", status = 429, message = "time for one request is used up" } },
+    { kind = "deferred", exit = 75, status = 429, message = "time for one request is used up" } },
   { "429 above max_wait defers", { answer(429, "{}", { { "Retry-After", "181" } }) }, { 0 }, { kind = "deferred", exit = 75 } },
   { "503 waits at least 30 s", { answer(503), answer(503, "{}", { { "Retry-After", "1" } }), GOOD }, { 0, 30000, 60000 } },
   { "503 waits longer if told", { answer(503, "{}", { { "Retry-After", "45" } }), GOOD }, { 0, 45000 } },
   { "five minutes of nothing but 503 open the circuit", { answer(503) },
-    { 0, 30000, 60000, 90000, 120000, 150000, 180000, 210000, 240000, 270000, 300000 }, { kind = "deferred", exit = 75 } },
-  { "504 is tried twice, then the chunk is to be split", { answer(504) }, { 0, 1000, 3000 }, { kind = "too_large" } },
+    { 0, 30000, 60000, 90000, 120000, 150000, 180000, 210000, 240000, 270000 },
+    { kind = "deferred", exit = 75, status = 503, message = "nothing but 503 for 300 s", ends = 300000 } },
+  { "504 is tried twice, then the chunk is to be split", { answer(504) }, { 0, 1000, 3000 }, { kind = "split", status = 504 } },
   { "413 splits at once", { answer(413) }, { 0 }, { kind = "too_large", status = 413 } },
   { "an answer over the size cap splits at once", { fault "too_large" }, { 0 }, { kind = "too_large" } },
   { "400 ends the run with the API's words", { answer(400, '{"message":"no such metric"}') }, { 0 },
@@ -112,6 +113,7 @@ for _, row in ipairs(rows) do
     t.equal(err.exit, expected.exit)
     if expected.status then t.equal(err.status, expected.status) end
     if expected.message then t.match(err.message, expected.message) end
+    if expected.ends then t.equal(t.now(), expected.ends) end
     t.ok(not err.message:find "\n")
   end)
 end
@@ -308,12 +310,14 @@ t.test("a 401 for an older generation just replays", function()
 end)
 
 t.test("a new generation refused before it was ever accepted ends the run", function()
-  token_server(3600, function() return true end)
+  local state = token_server(3600, function() return true end)
   local response, err = post(oauth_client())
   t.equal(response, nil)
   t.equal(err.kind, "auth")
   t.equal(err.exit, 4)
-  t.equal(#t.requests, 2)
+  t.match(err.message, "Invalid login credentials.*region")
+  t.equal(state.tokens, 2) -- the first may have been revoked since; its replacement was not
+  t.same(t.instants(), { 0, 50, 60, 110 })
 end)
 
 t.test("three 401 for one request end the run", function()
