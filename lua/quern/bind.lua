@@ -29,7 +29,7 @@ function M.format(query, opts)
   local extension = opts.output and opts.output:match "%.(%w+)$"
   local format = wanted or (extension and EXTENSIONS[extension:lower()]) or query.format or "ndjson"
   if format == "csv" and query.raw then
-    return usage("the rows of '%s' are raw JSON, which csv cannot hold; use --format json or ndjson", query.name)
+    return usage("the rows of '%s' are raw JSON, which CSV cannot hold; use --format json or ndjson", query.name)
   end
   return format
 end

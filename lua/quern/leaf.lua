@@ -73,6 +73,7 @@ local function convert(run, leaf, page)
     where = where(leaf, page.number), leaf = leaf.id, page = page.number, chunk = run:chunk_json(leaf.chunk),
   })
   if not batch then error(err, 0) end
+  run:arrived(leaf, page.number)
   local added, add_err = run.sequencer:add(leaf.id, page.number, batch)
   if not added then error(add_err, 0) end
 end

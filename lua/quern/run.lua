@@ -49,6 +49,16 @@ function Run:label(id)
   return leaves.new(self, id).label
 end
 
+-- Rows of a page are there: counts those that come before rows of an earlier place in the plan.
+function Run:arrived(leaf, page)
+  local place = leaf.chunk.from and leaf.chunk.from.ms or leaf.id
+  local last = self.last_arrived
+  if last and (place < last.place or (place == last.place and page < last.page)) then
+    self.counts.overtakes = self.counts.overtakes + 1
+  end
+  self.last_arrived = { place = place, page = page }
+end
+
 local function as_error(err)
   if errors.is(err) then return err end
   return errors.new("script", tostring(err), { exit = 1 })
@@ -232,7 +242,7 @@ local function open(bound, opts)
   local run = setmetatable({
     id = opts.run_id, query = bound.query, params = bound.params, client = bound.client, format = bound.format,
     changed = task.event(), active = 0, holes = {}, counted = {}, chunk_texts = setmetatable({}, { __mode = "k" }),
-    counts = { pages = 0, bytes = 0, leaves = 0, splits = 0, restarts = 0, refetches = 0 }, started_ms = task.now(),
+    counts = { pages = 0, bytes = 0, leaves = 0, splits = 0, restarts = 0, refetches = 0, overtakes = 0 }, started_ms = task.now(),
   }, Run)
   local query = bound.query
   local err

@@ -71,10 +71,9 @@ local function all_holes(run)
   return holes
 end
 
--- How many threads made rows, and how often a page's rows were ready before those of one handed out earlier.
+-- How many threads made rows, and how often a page's rows arrived before those of an earlier place in the plan.
 local function converted(run)
-  local threads, overtakes = run.workers:facts()
-  return { threads = threads, overtakes = overtakes }
+  return { threads = (run.workers:facts()), overtakes = run.counts.overtakes }
 end
 
 local function params_text(run)
@@ -102,7 +101,6 @@ function M.close(run, failure, opts)
     message = ("%s; what was done is in %s; run again"):format(message, partial)
   end
   local counts, net = run.counts, run.client.counts or {}
-  local threads, overtakes = run.workers:facts()
   return {
     run = run.id, query = run.query.name, exit = exit, message = message, params = params_text(run),
     verdict = exit == 0 and "complete" or exit == 3 and "incomplete" or "failed",
@@ -113,7 +111,6 @@ function M.close(run, failure, opts)
     pages = counts.pages, bytes = counts.bytes, requests = net.requests, retries = net.retries, causes = net.causes,
     converted = converted(run),
     output = opts.output or "-", format = run.format, partial = partial ~= "" and partial or nil,
-    converted = { threads = threads, overtakes = overtakes },
     elapsed_ms = task.now() - run.started_ms,
     error = errors.is(failure) and failure.kind or nil,
   }
