@@ -1,7 +1,7 @@
 --- One request with its retries: auth, gate, exchange, and what the failure table says to the answer.
 ---
 --- A lane is what requests of one kind share: `base`, `own` (URLs whose origins may see secrets), `gate`, `policy`,
---- `breaker`, `counts` and, for an API, `authorizer`. A client is the lane of its API; the token endpoint has its own, so
+--- `breaker`, `counts` and, for an API, `authorizer`; `hint` says what to do about a 401 without one. A client is the lane of its API; the token endpoint has its own, so
 --- that its troubles neither hold the API's gate nor open its circuit.
 local errors = require "quern.core.error"
 local event = require "quern.core.event"
@@ -125,7 +125,7 @@ end
 
 function Sending:refused(err)
   local authorizer = self.lane.authorizer
-  local hint = authorizer and authorizer.hint or "no credentials were sent: give the client auth"
+  local hint = authorizer and authorizer.hint or self.lane.hint or "no credentials were sent: give the client auth"
   return errors.new("auth", ("%s; %s"):format(tostring(err.message), hint), { exit = 4, status = 401, oauth_error = err.oauth_error })
 end
 

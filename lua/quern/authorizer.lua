@@ -56,7 +56,8 @@ local function token_request(auth)
   return { method = "POST", url = auth.token_url, headers = headers, body = body }
 end
 
-local HINT = "check the client id and secret, and that the region or base URL is the client's own"
+--- What to do about a refusal by the token endpoint.
+M.HINT = "check the client id and secret, and that the region or base URL is the client's own"
 
 local function denied(message)
   return errors.new("auth", message, { exit = 4 })
@@ -85,7 +86,8 @@ local ABOUT_LEAVES = { too_large = true, split = true, restart = true, skip = tr
 local function explain(err)
   local oauth_error = err.oauth_error
   if err.status == 401 or (err.status == 400 and oauth_error) then
-    return denied(("the token endpoint refused the client (%s): %s; %s"):format(oauth_error or err.status, tostring(err.message), HINT))
+    local hint = err.status == 401 and "" or "; " .. M.HINT -- a 401 has its hint from the lane
+    return denied(("the token endpoint refused the client (%s): %s%s"):format(oauth_error or err.status, tostring(err.message), hint))
   end
   if ABOUT_LEAVES[err.kind] then err.kind = "status" end
   return err
@@ -164,7 +166,7 @@ local makers = {
   end,
   client_credentials = function(auth, send)
     return setmetatable({
-      send = send, oauth = flow.oauth(), changed = task.event(), hint = "the API does not accept its tokens: " .. HINT,
+      send = send, oauth = flow.oauth(), changed = task.event(), hint = "the API does not accept its tokens: " .. M.HINT,
       auth = {
         id = resolve(auth, "id", "the OAuth client's id"),
         secret = as_secret(resolve(auth, "secret", "the OAuth client's secret")),

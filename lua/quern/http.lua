@@ -54,7 +54,7 @@ end
 local function login_lane(client, token_url)
   return {
     base = token_url, own = { token_url }, gate = limit.gate(limit.new {}), policy = client.policy,
-    breaker = flow.breaker(client.policy.breaker_ms), counts = client.counts,
+    breaker = flow.breaker(client.policy.breaker_ms), counts = client.counts, hint = authorizer.HINT,
   }
 end
 
