@@ -75,12 +75,17 @@ end
 local Sending = {}
 Sending.__index = Sending
 
--- Another attempt is told and counted, by its cause: a status, "reset", "body", ...
-function Sending:tell(err, wait_ms)
+-- Another attempt is counted by its cause: a status, "reset", "body", ...
+function Sending:count(err)
   local why = err.cause or (err.kind == "status" and tostring(err.status)) or err.kind
   local counts = self.lane.counts
   counts.retries = counts.retries + 1
   counts.causes[why] = (counts.causes[why] or 0) + 1
+  return why
+end
+
+function Sending:tell(err, wait_ms)
+  local why = self:count(err)
   event.emit { type = "retry", why = why, status = err.status, wait_ms = wait_ms, attempt = self.attempt, leaf = self.opts.leaf,
                message = tostring(err.message) }
   if wait_ms >= 1000 then
@@ -117,7 +122,8 @@ end
 function Sending:unauthorized(err, generation)
   local authorizer = self.lane.authorizer
   if authorizer and authorizer:refused(generation) == "replay" then
-    self:tell(err, 0)
+    self:count(err)
+    event.emit { type = "unauthorized", generation = generation, leaf = self.opts.leaf }
     return true
   end
   return false, self:refused(err)
