@@ -96,6 +96,8 @@ class Suite:
         path = find(preset, "quern-lua-tests")
         if path:
             self.program(preset + "/lua", [path])
+            if preset == "release":
+                self.program(preset + "/lua, collector at work", [path, "--gc-stress"])
         else:
             self.add(preset + "/lua", 0, 1, "quern-lua-tests is not built")
 
@@ -147,10 +149,16 @@ def counts(text):
     return len(re.findall(r"^\[       OK \]", text, re.M)), len(set(re.findall(r"^\[  FAILED  \] (\w+)$", text, re.M)))
 
 
+BAD = re.compile(r"FAILED|^not ok|error:|Sanitizer|runtime error|Assertion|\[   ERROR")
+
+
 def show_end(path):
+    """What failed, with the lines after it; without such lines the end of the log."""
     with open(path, encoding="utf-8", errors="replace") as log:
-        lines = log.read().splitlines()[-40:]
-    print("\n".join("    | " + line for line in lines), flush=True)
+        lines = log.read().splitlines()
+    chosen = sorted({number for start, line in enumerate(lines) if BAD.search(line) for number in range(start, min(start + 6, len(lines)))})
+    shown = [lines[number] for number in chosen[:60]] or lines[-30:]
+    print("\n".join("    | " + line[:400] for line in shown), flush=True)
 
 
 def find(preset, name):

@@ -42,15 +42,13 @@ const char *cli_duration(int64_t ms, char *out)
 /* The words of an event; false if people need not see it. */
 static bool describe(struct cli_event *event, bool progress, char *line)
 {
+    const char *leaf = cli_event_text(event, "leaf");
+    int64_t wait_ms = cli_event_integer(event, "wait_ms", 0);
     char span[32];
-    const char *leaf = cli_event_text(event, "leaf"), *of = *leaf ? " of " : "";
 
-    if (cli_event_is(event, "retry") && !progress)
-        snprintf(line, LINE_SIZE, "retry%s%s in %s: %s", of, leaf,
-                 cli_duration(cli_event_integer(event, "wait_ms", 0), span), cli_event_text(event, "why"));
-    else if (cli_event_is(event, "waiting") && !progress)
-        snprintf(line, LINE_SIZE, "%s: resuming in %s", cli_event_text(event, "reason"),
-                 cli_duration(cli_event_integer(event, "ms", 0), span));
+    if (cli_event_is(event, "retry") && !progress && wait_ms > 0)
+        snprintf(line, LINE_SIZE, "%s: resuming in %s%s%s", cli_event_text(event, "why"), cli_duration(wait_ms, span),
+                 *leaf ? ", " : "", leaf);
     else if (cli_event_is(event, "split"))
         snprintf(line, LINE_SIZE, "split %s: %s", leaf, cli_event_text(event, "reason"));
     else if (cli_event_is(event, "restart"))

@@ -213,7 +213,7 @@ def formats_and_stdout(bench):
         paged(bench, server, output="flat.ndjson").expect(0)
         first = json.loads(bench.read("flat.ndjson").splitlines()[0])
         equal(list(first), dataset.PAGED_COLUMNS, "members of a row, in column order")
-        result = bench.quern("run", "details_sliced", "--format", "csv", env=server.env).expect(2, "CSV")
+        result = bench.quern("run", "details_sliced", "--format", "csv", env=server.env).expect(2, "ndjson")
 
 
 @case()

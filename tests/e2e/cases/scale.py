@@ -8,14 +8,14 @@ from harness import Server, case, check, same_rows
 
 
 def peak(bench, server, last, name):
-    bench.quern("run", "details_sliced", "-p", "from=2024-01-01", "-p", "to=" + last, "-p", "chunk=P1D", "-o", name, "--summary", "s.json",
+    bench.quern("run", "details_sliced", "-p", "from=2024-01-01", "-p", "to=" + last, "-p", "chunk=P4D", "-o", name, "--summary", "s.json",
                 env=server.env, timeout=300).expect(0)
     return bench.summary("s.json")["memory_peak_bytes"]
 
 
 @case()
 def memory_is_flat(bench):
-    """One already is a hundred leaves: then the collectors of the Lua states have found their pace. How many leaves happen to
+    """One already is 25 leaves: then the collectors of the Lua states have found their pace. How many leaves happen to
     be in memory at once differs from run to run, so growth is the least of the large runs against the most of the small."""
     with Server("--days", 1000, "--rate", 240) as server:
         small = max(peak(bench, server, "2024-04-10", "small.json") for _ in range(2))
