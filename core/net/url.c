@@ -79,6 +79,9 @@ static int read_parts(CURLU *handle, const char *text, struct url *url, struct q
     const char *authority = strstr(text, "://");
     if (authority && authority[3] == '/') /* libcurl would take what follows for the host */
         return fail_url(err, QN_EINVAL, "url without a host", text);
+    /* libcurl decodes "%33" to the host "3" and would read that anew as an address: two hosts in one text */
+    if (authority && memchr(authority + 3, '%', strcspn(authority + 3, "/?#")))
+        return fail_url(err, QN_EINVAL, "url with a percent sign in its host", text);
     /* The text is not quoted: it may hold a password. */
     if (has_userinfo(handle)) return qn_fail(err, QN_EDENIED, "a url must not carry a user name or password");
     if (curl_url_get(handle, CURLUPART_HOST, &url->host, 0) != CURLUE_OK || !url->host[0])

@@ -116,10 +116,11 @@ t.test("a task may be cancelled while its page is out", function()
   local w <close> = workers { plan = plan { transform = true }, script = script "for i = 1, 20000 do end return row" }
   local items = {}
   for i = 1, 50 do items[i] = ('{"id":%d}'):format(i) end
-  local facts = assert(w:index('{"items":[' .. table.concat(items, ",") .. "]}"))
+  local page = '{"items":[' .. table.concat(items, ",") .. "]}"
   for round = 1, 20 do
     local children = {}
     for i = 1, 4 do
+      local facts = assert(w:index(page)) -- rows takes the document
       children[i] = task.spawn(function() return w:rows(facts.doc, { where = "x", page = i }) end)
     end
     if round % 2 == 0 then task.sleep(0) end

@@ -72,6 +72,8 @@ static void test_join_prefix(void **state)
         {"https://h/p", "https://u:p@h/x", "denied"},
         {"https://h/p", "/a\nb", "invalid"},
         {"https://h/p", "https:///h/x", "invalid"},
+        {"https://h/p", "//%33/9", "invalid"},
+        {"https://h/p", "http://%65vil/", "invalid"},
         {"not a base", "/a", "invalid"},
     };
     (void)state;
