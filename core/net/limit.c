@@ -1,4 +1,5 @@
-/* limit.c - see limit.h. The starts of the last window are kept in a ring: the bound holds in every window, not on average. */
+/* limit.c - see limit.h. The starts of the last window are kept in a ring: the bound holds in every window, not on
+ * average. */
 #include "net/limit.h"
 
 #include <stddef.h>
@@ -19,7 +20,8 @@ struct qn_limit {
 
 int qn_limit_new(const struct qn_limit_options *options, struct qn_limit **out, struct qn_err *err)
 {
-    if (options->count > MOST_STARTS) return qn_fail(err, QN_EINVAL, "a rate of more than %d requests a window", MOST_STARTS);
+    if (options->count > MOST_STARTS)
+        return qn_fail(err, QN_EINVAL, "a rate of more than %d requests a window", MOST_STARTS);
     struct qn_limit *limit = qn_calloc(1, sizeof *limit + options->count * sizeof(uint64_t));
     if (!limit) return qn_fail(err, QN_ENOMEM, "out of memory");
     limit->options = *options;
@@ -37,18 +39,24 @@ void qn_limit_free(struct qn_limit *limit)
 void qn_limit_enter(struct qn_limit *limit, struct qn_ticket *ticket)
 {
     *ticket = (struct qn_ticket){.limit = limit, .prev = limit->last};
-    if (limit->last) limit->last->next = ticket;
-    else limit->first = ticket;
+    if (limit->last)
+        limit->last->next = ticket;
+    else
+        limit->first = ticket;
     limit->last = ticket;
 }
 
 static void unqueue(struct qn_ticket *ticket)
 {
     struct qn_limit *limit = ticket->limit;
-    if (ticket->prev) ticket->prev->next = ticket->next;
-    else limit->first = ticket->next;
-    if (ticket->next) ticket->next->prev = ticket->prev;
-    else limit->last = ticket->prev;
+    if (ticket->prev)
+        ticket->prev->next = ticket->next;
+    else
+        limit->first = ticket->next;
+    if (ticket->next)
+        ticket->next->prev = ticket->prev;
+    else
+        limit->last = ticket->prev;
     ticket->prev = ticket->next = NULL;
 }
 
@@ -63,7 +71,8 @@ static uint64_t free_at(const struct qn_limit *limit)
     const struct qn_limit_options *options = &limit->options;
     uint64_t at = limit->hold_until_ms;
     if (limit->started) at = later(at, limit->last_start_ms + options->pace_ms);
-    if (options->count && limit->ring_used == options->count) at = later(at, limit->ring[limit->ring_next] + options->window_ms);
+    if (options->count && limit->ring_used == options->count)
+        at = later(at, limit->ring[limit->ring_next] + options->window_ms);
     return at;
 }
 
@@ -94,8 +103,10 @@ uint64_t qn_limit_ask(struct qn_ticket *ticket, uint64_t now_ms)
 void qn_limit_leave(struct qn_ticket *ticket)
 {
     if (!ticket->limit) return;
-    if (ticket->running) ticket->limit->running--;
-    else unqueue(ticket);
+    if (ticket->running)
+        ticket->limit->running--;
+    else
+        unqueue(ticket);
     ticket->limit = NULL;
     ticket->running = false;
 }

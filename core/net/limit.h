@@ -1,8 +1,8 @@
 /* limit.h - may a request start now, and if not, when? First come, first served. Pure: told the time.
  *
- * A request takes a ticket, asks until it is answered 0, and leaves when it has ended. Bounds: how many at once, how many
- * starts in any window, the least time between two starts, and a hold that the server has asked for (429).
- * A limit and its tickets belong to one thread. */
+ * A request takes a ticket, asks until it is answered 0, and leaves when it has ended. Bounds: how many at once, how
+ * many starts in any window, the least time between two starts, and a hold that the server has asked for (429). A limit
+ * and its tickets belong to one thread. */
 #pragma once
 
 #include <stdbool.h>
@@ -14,10 +14,10 @@ struct qn_limit_options {
     unsigned concurrency; /* at once; 0: no bound */
     unsigned count;       /* starts in any window; 0: no bound; at most 100000 */
     uint64_t window_ms;
-    uint64_t pace_ms;     /* between two starts; 0: none */
+    uint64_t pace_ms; /* between two starts; 0: none */
 };
 
-struct qn_limit; /* opaque */
+struct qn_limit;   /* opaque */
 struct qn_ticket { /* embedded by the request; zero before qn_limit_enter */
     struct qn_limit *limit;
     struct qn_ticket *prev, *next;

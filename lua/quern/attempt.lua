@@ -268,6 +268,7 @@ function M.send(lane, request, opts)
     if not result then return nil, response end
     local good, err = sending:judge(result, response, sent, generation)
     if good then return good end
+    if response then response.body:release() end -- a refused body must not wait for the collector
     if err then return nil, err end
   end
 end

@@ -160,6 +160,7 @@ function M.send(lane, request, note)
     if result.kind ~= "answer" then return result, nil, request end
     local response = response_of(result, request)
     if not REDIRECTS[result.status] then return result, response, request end
+    response.body:release()
     request, err = redirected(lane, request, response)
     if not request then return nil, err end
   end
