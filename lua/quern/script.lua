@@ -48,6 +48,37 @@ function M.find(wanted, scripts_dir)
     wanted, near and (", did you mean '%s'?"):format(near) or "")
 end
 
+local NEEDS_QUERN = 'a script begins with local quern = require "quern"'
+local NO_OUTSIDE = 'a script has no io, debug or package; it may require "quern" and files beside it'
+-- What a script's author meant by a name that scripts do not have.
+local HINTS = {
+  { "global 'quern'", NEEDS_QUERN },
+  { "field 'getenv'", 'a variable is declared with quern.env "NAME", a secret with quern.secret.env "NAME"' },
+  { "global 'io'", NO_OUTSIDE }, { "global 'debug'", NO_OUTSIDE }, { "global 'package'", NO_OUTSIDE },
+  { "global 'dofile'", NO_OUTSIDE }, { "global 'loadfile'", NO_OUTSIDE },
+}
+
+-- An error of the script's own top level: with its place, and with a hint where one is known.
+local function explained(path, message)
+  if not message:find "^[^\n]-:%d+: " then message = path .. ": " .. message end
+  for _, hint in ipairs(HINTS) do
+    if message:find(hint[1], 1, true) then return message .. "; " .. hint[2] end
+  end
+  return message
+end
+
+-- `return quern.query { ... }` is a tail call: Lua has forgotten the line by the time the definition is checked. The line of
+-- the call is found in the source instead.
+local function located(message, script)
+  if message:find("^[^%s:]+%.lua:%d+:") or message:find(script.path, 1, true) then return message end
+  local number = 0
+  for line in (script.source .. "\n"):gmatch "(.-)\n" do
+    number = number + 1
+    if line:find "quern%.query" or line:find "quern%.serve" then return ("%s:%d: %s"):format(script.path, number, message) end
+  end
+  return ("%s: %s"):format(script.path, message)
+end
+
 --- Loads a script in the sandbox and gives what it returned.
 ---@param wanted string
 ---@param scripts_dir string
@@ -66,7 +97,7 @@ function M.load(wanted, scripts_dir)
   local ok, value = pcall(fn)
   if not ok then
     local message = errors.is(value) and value.message or tostring(value)
-    return nil, errors.new("script", message, { exit = 1 })
+    return nil, errors.new("script", explained(path, message), { exit = 1 })
   end
   script.value = value
   return script
