@@ -98,6 +98,7 @@ class Suite:
             self.program(preset + "/lua", [path])
             if preset == "release":
                 self.program(preset + "/lua, collector at work", [path, "--gc-stress"])
+                self.program(preset + "/lua, a leak is noticed", [path, "--self-check", "lua", "tests/lua", "tests/lua/param_test.lua"])
         else:
             self.add(preset + "/lua", 0, 1, "quern-lua-tests is not built")
 

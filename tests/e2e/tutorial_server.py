@@ -11,7 +11,9 @@ import gzip
 import http.server
 import json
 import re
+import os
 import secrets
+import ssl
 import sys
 import threading
 import time
@@ -428,6 +430,7 @@ def parse_options():
     parser.add_argument("--token-always", default="")
     parser.add_argument("--fault-seed", type=int, default=1)
     parser.add_argument("--delay-ms", type=int, default=0, help="answers wait up to this long, seeded by the request")
+    parser.add_argument("--tls", action="store_true", help="serve https with the certificate of tls_test_only.pem")
     parser.add_argument("--log", help="file for the request log, one JSON object a line")
     return parser.parse_args()
 
@@ -445,6 +448,11 @@ def main():
     foreign, state.foreign_url = listen(Foreign, state, 0)
     threading.Thread(target=foreign.serve_forever, daemon=True).start()
     server, url = listen(Handler, state, options.port)
+    if options.tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(os.path.join(os.path.dirname(os.path.abspath(__file__)), "tls_test_only.pem"))
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        url = url.replace("http:", "https:")
     print("listening on " + url, flush=True)
     try:
         server.serve_forever()

@@ -1,9 +1,12 @@
 """Bad input, bad servers and bad surroundings: one line that says what, where and what to do; the right status; nothing left."""
+import json
 import os
 import signal
 import time
+import urllib.error
+import urllib.parse
 
-from harness import CLIENT_ID, Server, case, check, equal
+from harness import CLIENT_ID, CLIENT_SECRET, HERE, Server, Wrong, case, check, equal
 
 QUICK = ["--days", 3, "--rate", 40]
 RANGE = ["-p", "from=2024-01-01", "-p", "to=2024-01-04"]
@@ -84,6 +87,40 @@ def no_credential_leaves_the_origin(bench):
         result = run_sliced(bench, server)
         check(result.status not in (0, 141), "a redirect to another origin gave exit %s", result.status)
     nothing_left(bench)
+
+
+@case()
+def certificates(bench):
+    """An unknown certificate ends the run at once, with a hint; --ca-file trusts it; a wrong name is refused all the same."""
+    with Server(*QUICK, "--tls") as server:
+        one_line(run_sliced(bench, server, timeout=20).expect(1, "--ca-file"))
+        nothing_left(bench)
+        trusted = os.path.join(HERE, "tls_test_only.pem")
+        run_sliced(bench, server, "--ca-file", trusted).expect(0)
+        os.remove(bench.path("out.json"))
+        env = {**server.env, "GENESYS_BASE_URL": server.url.replace("127.0.0.1", "localhost")}
+        one_line(run_sliced(bench, server, "--ca-file", trusted, env=env, timeout=20).expect(1))
+        one_line(run_sliced(bench, server, "--ca-file", "none.pem", timeout=20).expect(1, "none.pem"))
+    nothing_left(bench)
+
+
+@case()
+def the_checks_fire(bench):
+    """The harness notices a secret in the output, and the server notices one where it must not be."""
+    bench.write("leak.json", json.dumps(CLIENT_SECRET))
+    try:
+        bench.quern("path", "$", "leak.json")
+    except Wrong:
+        pass
+    else:
+        raise Wrong("a secret on stdout was not noticed")
+    with Server(*QUICK, allow_violations=True) as server:
+        try:
+            server.ask("oauth/token?x=" + urllib.parse.quote(CLIENT_SECRET, safe=""))
+        except urllib.error.HTTPError:
+            pass
+        check("a credential in the url" in str(server.ask("__violations")), "violations: %s", server.ask("__violations"))
+    os.remove(bench.path("leak.json"))
 
 
 @case()
