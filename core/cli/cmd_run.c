@@ -66,8 +66,13 @@ static void print_splits(struct cli_event *summary)
     int64_t splits = cli_event_integer(summary, "splits", 0), retries = cli_event_integer(summary, "retries", 0);
     char number[32];
 
-    if (splits > 0) fprintf(stderr, ", %s splits", cli_grouped(splits, number));
-    if (retries > 0) fprintf(stderr, ", %s retries", cli_grouped(retries, number));
+    if (splits > 0) fprintf(stderr, ", %s split%s", cli_grouped(splits, number), splits == 1 ? "" : "s");
+    if (retries > 0) fprintf(stderr, ", %s %s", cli_grouped(retries, number), retries == 1 ? "retry" : "retries");
+}
+
+static bool one(struct cli_event *summary, const char *count)
+{
+    return cli_event_integer(summary, count, 0) == 1;
 }
 
 /* "quern: details_sliced complete: 12,955 rows of 3 leaves, 3 pages, 4 requests, 1.2 s; tiled, counted: not promised;
@@ -80,11 +85,12 @@ static void print_summary(const struct qn_buf *result)
 
     cli_event_open(&summary, result->data, result->size);
     if (cli_event_member(&summary, "rows", &node)) {
-        fprintf(stderr, "quern: %s %s: %s rows, %s leaves, %s pages, %s requests", cli_event_text(&summary, "query"),
+        fprintf(stderr, "quern: %s %s: %s rows, %s lea%s, %s page%s, %s request%s", cli_event_text(&summary, "query"),
                 cli_event_text(&summary, "verdict"), cli_grouped(cli_event_integer(&summary, "rows", 0), rows),
-                cli_grouped(cli_event_integer(&summary, "leaves", 0), leaves),
-                cli_grouped(cli_event_integer(&summary, "pages", 0), pages),
-                cli_grouped(cli_event_integer(&summary, "requests", 0), requests));
+                cli_grouped(cli_event_integer(&summary, "leaves", 0), leaves), one(&summary, "leaves") ? "f" : "ves",
+                cli_grouped(cli_event_integer(&summary, "pages", 0), pages), one(&summary, "pages") ? "" : "s",
+                cli_grouped(cli_event_integer(&summary, "requests", 0), requests),
+                one(&summary, "requests") ? "" : "s");
         print_splits(&summary);
         fprintf(stderr, ", %s; tiled: %s, counted: %s",
                 cli_duration(cli_event_integer(&summary, "elapsed_ms", 0), span),
@@ -179,6 +185,6 @@ const struct cli_command cli_run = {
     .more = "Rows go to the output (stdout without -o) and nothing else does; progress, log and summary go to stderr.\n"
             "A file appears under its name only when the run is whole.\n\n"
             "  quern run details_sliced -p from=2024-01-01 -p to=2024-03-31 -o conversations.json\n"
-            "  quern run ./my_query.lua -p from=-7d > rows.csv\n",
+            "  quern run ./my_query.lua -p from=-7d -o rows.csv\n",
     .run = run,
 };

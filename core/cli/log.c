@@ -39,16 +39,27 @@ const char *cli_duration(int64_t ms, char *out)
     return out;
 }
 
+/* "429: resuming in 12 s, 2024-01-01T00:00:00Z/...". A status says enough; for anything else the message follows. */
+static void describe_retry(struct cli_event *event, int64_t wait_ms, char *line)
+{
+    const char *leaf = cli_event_text(event, "leaf");
+    char span[32];
+    bool status = cli_event_integer(event, "status", 0) >= 300;
+    int used = snprintf(line, LINE_SIZE, "%s: resuming in %s%s%s", cli_event_text(event, "why"),
+                        cli_duration(wait_ms, span), *leaf ? ", " : "", leaf);
+
+    if (!status && used > 0 && used < LINE_SIZE)
+        snprintf(line + used, LINE_SIZE - (size_t)used, " (%s)", cli_event_text(event, "message"));
+}
+
 /* The words of an event; false if people need not see it. */
 static bool describe(struct cli_event *event, bool progress, char *line)
 {
     const char *leaf = cli_event_text(event, "leaf");
     int64_t wait_ms = cli_event_integer(event, "wait_ms", 0);
-    char span[32];
 
     if (cli_event_is(event, "retry") && !progress && wait_ms > 0)
-        snprintf(line, LINE_SIZE, "%s: resuming in %s%s%s", cli_event_text(event, "why"), cli_duration(wait_ms, span),
-                 *leaf ? ", " : "", leaf);
+        describe_retry(event, wait_ms, line);
     else if (cli_event_is(event, "split"))
         snprintf(line, LINE_SIZE, "split %s: %s", leaf, cli_event_text(event, "reason"));
     else if (cli_event_is(event, "restart"))

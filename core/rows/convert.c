@@ -162,6 +162,9 @@ static int emit_record(struct rows *rows, const qn_node *levels, qn_node record)
 {
     const struct qn_plan *plan = rows->plan;
     if (plan->raw) return emit_raw(rows, record);
+    if (qn_doc_kind(rows->doc, record) == QN_ARRAY && qn_path_singular(plan->records[plan->level_count - 1]))
+        return qn_fail(&rows->err, QN_EINVAL,
+                       "records: the path selects the array itself; end it in [*] for its elements");
     for (size_t i = 0; i < plan->column_count; i++) {
         const struct qn_column *column = &plan->columns[i];
         qn_node from = levels[plan->level_count - 1 - (size_t)column->level];

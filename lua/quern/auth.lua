@@ -81,4 +81,4 @@ function M.is(value)
   return getmetatable(value) == meta
 end
 
-return M
+return options.strict("quern.auth", M, { is = true })

@@ -38,8 +38,8 @@ local function load_query(opts)
   local script, err = scripts.load(opts.script, opts.scripts_dir)
   if not script then return nil, err end
   if not query_module.is(script.value) then
-    return nil, errors.new("script", ("%s must return quern.query { ... }, it returned a %s"):format(script.path, type(script.value)),
-      { exit = 1 })
+    local got = script.value == nil and "nothing" or "a " .. type(script.value)
+    return nil, errors.new("script", ("%s must return quern.query { ... }, it returned %s"):format(script.path, got), { exit = 1 })
   end
   return script
 end

@@ -84,8 +84,11 @@ end
 function M.bind(policy, p)
   if policy.kind == "whole" then return { count = 1 } end
   local from, to = p[policy.from], p[policy.to]
-  if not instant.is(from) or not instant.is(to) then
-    return usage(("chunk by time needs the time parameters '%s' and '%s'"):format(policy.from, policy.to))
+  for _, name in ipairs { policy.from, policy.to } do
+    if not instant.is(p[name]) then
+      return usage(("this query is cut by time and needs '%s': give it with -p %s=2024-01-01 (in the script: params = { %s = quern.param.time {} })"):format(
+        name, name, name))
+    end
   end
   if from >= to then
     return usage(("the range is empty: '%s' (%s) is not before '%s' (%s)"):format(
@@ -117,4 +120,4 @@ function M.view(from_ms, to_ms)
   }
 end
 
-return M
+return options.strict("quern.chunk", M, { is = true, bind = true, view = true })

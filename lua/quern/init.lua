@@ -50,6 +50,16 @@ local VALUES = {
   limit = function() return require("quern.limit").new end,
 }
 
+local function unknown(self, name)
+  local options, known = require "quern.options", {}
+  for _, names in ipairs { self, MODULES, VALUES } do
+    for key in pairs(names) do known[key] = true end
+  end
+  local near = options.nearest(name, known)
+  error(("quern has no '%s'%s"):format(tostring(name),
+    near and ("; did you mean '%s'?"):format(near) or "; it has " .. table.concat(options.names(known), ", ")), 3)
+end
+
 return setmetatable(M, {
   __index = function(self, name)
     local value
@@ -57,6 +67,8 @@ return setmetatable(M, {
       value = require(MODULES[name])
     elseif VALUES[name] then
       value = VALUES[name]()
+    else
+      unknown(self, name)
     end
     rawset(self, name, value)
     return value

@@ -97,4 +97,22 @@ function M.check(where, given, spec, level)
   return checked
 end
 
+--- Makes a module strict: naming what it does not have is an error at the caller's line, with the near one suggested.
+---@generic T: table
+---@param where string  the module's name, for messages
+---@param module T
+---@param hidden table<string, any>  names that are not for scripts
+---@return T
+function M.strict(where, module, hidden)
+  return setmetatable(module, { __index = function(_, name)
+    local public = {}
+    for known in pairs(module) do
+      if not hidden[known] then public[known] = true end
+    end
+    local near = M.nearest(name, public)
+    error(("%s has no '%s'%s"):format(where, tostring(name),
+      near and ("; did you mean '%s'?"):format(near) or "; it has " .. table.concat(M.names(public), ", ")), 2)
+  end })
+end
+
 return M

@@ -175,4 +175,4 @@ function M.is(value)
   return getmetatable(value) == meta
 end
 
-return M
+return options.strict("quern.pages", M, { is = true, copy = true })

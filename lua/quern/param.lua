@@ -190,4 +190,4 @@ function M.bind(params, given, context)
   return bound
 end
 
-return M
+return options.strict("quern.param", M, { is = true, bind = true, duration_ms = true })

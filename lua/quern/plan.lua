@@ -45,7 +45,8 @@ end
 function M.describe(bound)
   run.compile(bound.query, bound.format) -- a path that does not compile is told here too
   local tree = core_run.tree(bound.tree)
-  local lines = { ("query %s: %s"):format(bound.query.name, bound.query.summary or "") }
+  local summary = bound.query.summary
+  local lines = { "query " .. bound.query.name .. (summary and ": " .. summary or "") }
   for _, name in ipairs(options.names(bound.params)) do
     local value = bound.params[name]
     if type(value) == "table" and not getmetatable(value) then value = table.concat(value, ",") end

@@ -48,8 +48,19 @@ local function fail(format, ...)
   error(format:format(...), LEVEL)
 end
 
+local function check_texts(name, list)
+  for key, value in pairs(list or {}) do
+    if math.type(key) ~= "integer" or type(value) ~= "string" then fail("%s must be a list of strings", name) end
+  end
+end
+
 local function check_columns(query)
   local seen = {}
+  for key in pairs(query.columns or {}) do
+    if math.type(key) ~= "integer" then
+      fail("columns is a list of { name, path }: write { \"%s\", \"$.path\" } instead of %s = ...", tostring(key), tostring(key))
+    end
+  end
   for index, column in ipairs(query.columns or {}) do
     local where = ("columns[%d]"):format(index)
     if type(column) ~= "table" then fail("%s must be a table { name, path }, not a %s", where, type(column)) end
@@ -97,6 +108,8 @@ function M.new(spec)
   local query = options.check("quern.query", spec, FIELDS)
   if type(query.records) == "string" then query.records = { query.records } end
   check_parts(query)
+  check_texts("records", query.records)
+  check_texts("fields", query.fields)
   check_columns(query)
   check_rows(query)
   query.params = query.params or {}

@@ -58,25 +58,25 @@ local HINTS = {
   { "global 'dofile'", NO_OUTSIDE }, { "global 'loadfile'", NO_OUTSIDE },
 }
 
--- An error of the script's own top level: with its place, and with a hint where one is known.
-local function explained(path, message)
-  if not message:find "^[^\n]-:%d+: " then message = path .. ": " .. message end
-  for _, hint in ipairs(HINTS) do
-    if message:find(hint[1], 1, true) then return message .. "; " .. hint[2] end
-  end
-  return message
-end
-
 -- `return quern.query { ... }` is a tail call: Lua has forgotten the line by the time the definition is checked. The line of
 -- the call is found in the source instead.
 local function located(message, script)
-  if message:find("^[^%s:]+%.lua:%d+:") or message:find(script.path, 1, true) then return message end
+  if message:find "^[^\n]-:%d+: " then return message end
   local number = 0
   for line in (script.source .. "\n"):gmatch "(.-)\n" do
     number = number + 1
     if line:find "quern%.query" or line:find "quern%.serve" then return ("%s:%d: %s"):format(script.path, number, message) end
   end
   return ("%s: %s"):format(script.path, message)
+end
+
+-- An error of the script's own top level: with its place, and with a hint where one is known.
+local function explained(message, script)
+  message = located(message, script)
+  for _, hint in ipairs(HINTS) do
+    if message:find(hint[1], 1, true) then return message .. "; " .. hint[2] end
+  end
+  return message
 end
 
 --- Loads a script in the sandbox and gives what it returned.
@@ -97,7 +97,7 @@ function M.load(wanted, scripts_dir)
   local ok, value = pcall(fn)
   if not ok then
     local message = errors.is(value) and value.message or tostring(value)
-    return nil, errors.new("script", explained(path, message), { exit = 1 })
+    return nil, errors.new("script", explained(message, script), { exit = 1 })
   end
   script.value = value
   return script

@@ -348,6 +348,11 @@ static void test_errors_name_record_and_column(void **state)
     expect_rows_error(plan, "{\"items\":[]}", &(struct qn_rows_context){.transform = NULL}, QN_EINVAL,
                       "the plan has a transform, the context has none");
     qn_plan_unref(plan);
+    const char *const whole[] = {"$.items"};
+    plan = plan_of(&(struct qn_plan_spec){.records = whole, .record_levels = 1, .columns = columns, .column_count = 1});
+    expect_rows_error(plan, "{\"items\":[{\"t\":1}]}", &(struct qn_rows_context){.where = NULL}, QN_EINVAL,
+                      "record 1: records: the path selects the array itself; end it in [*] for its elements");
+    qn_plan_unref(plan);
     assert_int_equal(qn_mem_blocks(), blocks);
 }
 
