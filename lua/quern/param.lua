@@ -144,6 +144,14 @@ local readers = {
   end,
 }
 
+--- A bound value for people: lists and tables as JSON.
+---@param value any
+---@return string
+function M.text(value)
+  if type(value) == "table" and not instant.is(value) then return json.encode(value) end
+  return tostring(value)
+end
+
 local function usage(message)
   return nil, errors.new("usage", message, { exit = 2 })
 end
@@ -190,4 +198,4 @@ function M.bind(params, given, context)
   return bound
 end
 
-return options.strict("quern.param", M, { is = true, bind = true, duration_ms = true })
+return options.strict("quern.param", M, { is = true, bind = true, duration_ms = true, text = true })

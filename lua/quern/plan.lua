@@ -4,6 +4,7 @@ local json = require "quern.core.json"
 local chunk_views = require "quern.chunk"
 local options = require "quern.options"
 local pages = require "quern.pages"
+local param = require "quern.param"
 local run = require "quern.run"
 
 local M = {}
@@ -48,9 +49,7 @@ function M.describe(bound)
   local summary = bound.query.summary
   local lines = { "query " .. bound.query.name .. (summary and ": " .. summary or "") }
   for _, name in ipairs(options.names(bound.params)) do
-    local value = bound.params[name]
-    if type(value) == "table" and not getmetatable(value) then value = table.concat(value, ",") end
-    lines[#lines + 1] = ("  %s = %s"):format(name, tostring(value))
+    lines[#lines + 1] = ("  %s = %s"):format(name, param.text(bound.params[name]))
   end
   local at = #lines + 1
   lines[at] = ""

@@ -7,6 +7,7 @@ local core_run = require "quern.core.run"
 local convert = require "quern.core.convert"
 local errors = require "quern.core.error"
 local event = require "quern.core.event"
+local instant = require "quern.instant"
 local json = require "quern.core.json"
 local leaves = require "quern.leaf"
 local pages = require "quern.pages"
@@ -233,7 +234,7 @@ end
 local function params_json(p)
   local plain = {}
   for name, value in pairs(p) do
-    plain[name] = type(value) == "table" and value.iso and value:iso("ms") or value
+    plain[name] = instant.is(value) and value:iso("ms") or value
   end
   return plain
 end

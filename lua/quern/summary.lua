@@ -3,6 +3,7 @@ local task = require "quern.core.task"
 local errors = require "quern.core.error"
 local json = require "quern.core.json"
 local options = require "quern.options"
+local param = require "quern.param"
 
 local M = {}
 
@@ -78,7 +79,7 @@ end
 
 local function params_text(run)
   local list = {}
-  for _, name in ipairs(options.names(run.params)) do list[name] = tostring(run.params[name]) end
+  for _, name in ipairs(options.names(run.params)) do list[name] = param.text(run.params[name]) end
   return list
 end
 

@@ -71,6 +71,7 @@ function M.client_with(opts)
         secret = { kind = "secret_env", name = "GENESYS_CLIENT_SECRET" },
       },
       limit = { rate = opts.rate, pace = pace },
+      variables = { "GENESYS_BASE_URL", "GENESYS_LOGIN_URL", "GENESYS_REGION" },
     }
   end
 end
