@@ -1,7 +1,8 @@
 /* oauth.c - see oauth.h. */
 #include "net/oauth.h"
 
-#define HOUR_S 3600
+#define HOUR_S        3600
+#define MOST_REFUSALS 3 /* an API that answers 401 at random must not end a run whose credentials are known to be good */
 
 enum qn_oauth_need qn_oauth_ask(struct qn_oauth *oauth, uint64_t now_ms)
 {
@@ -35,7 +36,10 @@ void qn_oauth_failed(struct qn_oauth *oauth)
 
 void qn_oauth_accepted(struct qn_oauth *oauth, uint64_t generation)
 {
-    if (generation == oauth->generation) oauth->accepted = true;
+    oauth->proven = true;
+    if (generation != oauth->generation) return;
+    oauth->accepted = true;
+    oauth->refusals = 0;
 }
 
 enum qn_oauth_refusal qn_oauth_refused(struct qn_oauth *oauth, uint64_t generation)
@@ -43,5 +47,6 @@ enum qn_oauth_refusal qn_oauth_refused(struct qn_oauth *oauth, uint64_t generati
     if (generation != oauth->generation || !oauth->held) return QN_OAUTH_REPLAY;
     oauth->held = false;
     oauth->dropped = true;
-    return oauth->replacement && !oauth->accepted ? QN_OAUTH_DENIED : QN_OAUTH_REPLAY;
+    if (oauth->accepted || !oauth->replacement) return QN_OAUTH_REPLAY;
+    return ++oauth->refusals >= (oauth->proven ? MOST_REFUSALS : 1) ? QN_OAUTH_DENIED : QN_OAUTH_REPLAY;
 }

@@ -31,7 +31,7 @@ void qn_oauth_failed(struct qn_oauth *oauth);
 void qn_oauth_accepted(struct qn_oauth *oauth, uint64_t generation);
 
 enum qn_oauth_refusal { QN_OAUTH_REPLAY, QN_OAUTH_DENIED };
-/* A 401 for a request sent with `generation`. REPLAY: ask again (the token of an older generation has been replaced, or
- * this one is dropped now, and one asker fetches for all). DENIED: the token that replaced a refused one was itself
- * refused before it was ever accepted. */
+/* A 401 for a request sent with `generation`. REPLAY: ask again (the token of an older generation has been replaced, or this
+ * one is dropped now, and one asker fetches for all). DENIED: the token that replaced a refused one was itself refused before
+ * it was ever accepted; where an earlier generation was accepted, three such replacements in a row. */
 enum qn_oauth_refusal qn_oauth_refused(struct qn_oauth *oauth, uint64_t generation);
