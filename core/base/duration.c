@@ -1,6 +1,7 @@
 /* duration.c - ISO 8601 durations. See time.h. */
 #include "base/time.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/scan.h"
@@ -9,7 +10,8 @@
 static bool add_part(struct qn_duration *d, bool in_time, char unit, int64_t count, int *rank)
 {
     static const char order[] = "YMWDhms"; /* h m s: after T */
-    char key = in_time ? (char)(unit == 'H' ? 'h' : unit == 'M' ? 'm' : unit == 'S' ? 's' : 0) : unit;
+    if (unit < 'A' || unit > 'Z') return false;
+    char key = in_time ? (char)(unit - 'A' + 'a') : unit;
     for (int i = *rank; order[i]; i++) {
         if (order[i] != key) continue;
         *rank = i + 1;
@@ -60,27 +62,41 @@ int qn_duration_parse(const char *text, size_t size, struct qn_duration *out, st
     struct qn_duration d = {0};
     int width = size > 60 ? 60 : (int)size;
     if (!scan_duration(&s, &d)) {
-        return qn_fail_at(err, QN_ESYNTAX, s.at, "'%.*s' is not an ISO 8601 duration such as P30D, P1M or PT15M", width, text);
+        return qn_fail_at(err, QN_ESYNTAX, s.at, "'%.*s' is not an ISO 8601 duration such as P30D, P1M or PT15M", width,
+                          text);
     }
-    if (d.months == 0 && d.days == 0 && d.ms == 0) return qn_fail(err, QN_ERANGE, "the duration '%.*s' is zero", width, text);
+    if (d.months == 0 && d.days == 0 && d.ms == 0)
+        return qn_fail(err, QN_ERANGE, "the duration '%.*s' is zero", width, text);
     *out = d;
     return 0;
 }
 
+/* ".5" of 500 ms: no zeros at the end. */
+static size_t put_fraction(char *out, size_t room, int64_t ms)
+{
+    int digits = 3, value = (int)(ms < 0 ? -ms : ms);
+    for (; value % 10 == 0; value /= 10) digits--;
+    return (size_t)snprintf(out, room, ".%0*d", digits, value);
+}
+
 void qn_duration_format(const struct qn_duration *duration, char *out)
 {
-    size_t room = QN_TIME_TEXT_SIZE, used = 0;
-    struct { int64_t count; const char *form; } parts[] = {
-        {duration->months / 12, "%lldY"}, {duration->months % 12, "%lldM"}, {duration->days, "%lldD"},
-        {duration->ms / 3600000, "%lldH"}, {duration->ms / 60000 % 60, "%lldM"}, {duration->ms / 1000 % 60, "%lld"},
+    const struct {
+        int64_t count;
+        char unit;
+    } parts[] = {
+        {duration->months / 12, 'Y'},  {duration->months % 12, 'M'},     {duration->days, 'D'},
+        {duration->ms / 3600000, 'H'}, {duration->ms / 60000 % 60, 'M'}, {duration->ms / 1000 % 60, 'S'},
     };
-    used += (size_t)snprintf(out, room, "P");
+    const size_t room = QN_TIME_TEXT_SIZE; /* holds the widest of all numbers: nothing is cut */
+    size_t used = (size_t)snprintf(out, room, "P");
     for (int i = 0; i < 6; i++) {
         int64_t fraction = i == 5 ? duration->ms % 1000 : 0;
         if (i == 3 && duration->ms != 0) used += (size_t)snprintf(out + used, room - used, "T");
         if (parts[i].count == 0 && fraction == 0) continue;
-        used += (size_t)snprintf(out + used, room - used, i == 5 ? "%lld" : parts[i].form, (long long)parts[i].count);
-        if (fraction) used += (size_t)snprintf(out + used, room - used, ".%03d", (int)fraction);
-        if (i == 5) used += (size_t)snprintf(out + used, room - used, "S");
+        used += (size_t)snprintf(out + used, room - used, "%" PRId64, parts[i].count);
+        if (fraction) used += put_fraction(out + used, room - used, fraction);
+        used += (size_t)snprintf(out + used, room - used, "%c", parts[i].unit);
     }
+    if (used == 1) snprintf(out, room, "PT0S");
 }

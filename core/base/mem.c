@@ -23,8 +23,7 @@ static void count(void *ptr)
 {
     size_t now = atomic_fetch_add(&current, malloc_usable_size(ptr)) + malloc_usable_size(ptr);
     size_t seen = atomic_load(&peak);
-    while (now > seen && !atomic_compare_exchange_weak(&peak, &seen, now)) {
-    }
+    while (now > seen && !atomic_compare_exchange_weak(&peak, &seen, now)) {}
     atomic_fetch_add(&blocks, 1);
 }
 
@@ -78,7 +77,7 @@ char *qn_strndup(const char *text, size_t size)
 {
     char *copy = qn_malloc(size + 1);
     if (!copy) return NULL;
-    memcpy(copy, text, size);
+    if (size) memcpy(copy, text, size);
     copy[size] = '\0';
     return copy;
 }

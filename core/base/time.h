@@ -11,7 +11,7 @@
 
 #include "base/err.h"
 
-#define QN_TIME_TEXT_SIZE 40
+#define QN_TIME_TEXT_SIZE 80 /* enough for every number the arguments can hold */
 
 struct qn_duration {
     int32_t months; /* years count as 12 */
@@ -28,11 +28,12 @@ int qn_time_resolve(const char *text, size_t size, int64_t now_ms, int64_t *ms, 
                     struct qn_err *err);
 /* ISO 8601 duration "P30D", "PT15M", "P1M", "P1Y2M3DT4H5M6.5S", "P2W"; positive; not zero. */
 int qn_duration_parse(const char *text, size_t size, struct qn_duration *out, struct qn_err *err);
-/* Shortest ISO text of it. out has QN_TIME_TEXT_SIZE bytes. */
+/* The ISO text of it, without parts that are zero; weeks as days. out has QN_TIME_TEXT_SIZE bytes. */
 void qn_duration_format(const struct qn_duration *duration, char *out);
 /* instant + times * duration; months first (end of month clamps), then days, then ms. */
 int qn_time_add(int64_t ms, const struct qn_duration *duration, int64_t times, int64_t *out);
-/* Floor to a multiple of a fixed duration (months must be 0) counted from the epoch. */
+/* Floor to a multiple of a fixed duration (months must be 0) counted from the epoch. At the
+ * very edge of int64, where no multiple lies below, the lowest multiple there is. */
 int64_t qn_time_floor(int64_t ms, int64_t grain_ms);
 /* digits = 0: "2024-01-01T00:00:00Z" (floors); digits = 3: "…00.000Z". out has QN_TIME_TEXT_SIZE bytes. */
 void qn_time_format(int64_t ms, int digits, char *out);
