@@ -143,6 +143,10 @@ def another_api(bench):
     shutil.copy(os.path.join(HERE, "cases", "shop.lua"), bench.path("shop.lua"))
     lines = [line for line in bench.read("shop.lua").splitlines() if line.strip()]
     check(len(lines) <= 25, "the script has %d lines", len(lines))
+    with open(os.path.join(os.path.dirname(os.path.dirname(HERE)), "README.md"), "rb") as readme:
+        told = [line[4:] for line in readme.read().splitlines() if line.strip()]
+    first = told.index(lines[0])
+    check(told[first:first + len(lines)] == lines, "the README shows another script")
     for more in ([], ["--faults", "429=0.2,502=0.1,cut=0.1,html=0.1,reset=0.1,gzip=0.5"]):
         with Server("--dialect", "shop", "--prefix", "/shop", "--customers", 47, *more) as server:
             env = {"SHOP_URL": server.url + "/shop", "SHOP_TOKEN": "static-token-1"}
