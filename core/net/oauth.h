@@ -15,6 +15,8 @@ struct qn_oauth {
     bool accepted;        /* an API answer has accepted this generation */
     bool dropped;         /* a 401 ended the last generation */
     bool replacement;     /* ... and this one was fetched for that */
+    bool proven;            /* some generation was accepted: the credentials are good */
+    unsigned refusals;      /* replacements in a row that were refused before they were accepted */
     uint64_t renew_at_ms; /* monotonic */
     uint64_t expires_at_ms;
 };
