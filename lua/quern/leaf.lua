@@ -78,9 +78,11 @@ local function convert(run, leaf, page)
   if not added then error(add_err, 0) end
 end
 
--- Waits for the oldest conversion; a transform's error is raised here.
+-- Waits for the oldest conversion; a transform's error is raised here. The task itself ends well (it is a pcall), so that the
+-- errors of later pages, which nobody will wait for, do not become those of the run.
 local function settle(converting)
-  local ok, err = table.remove(converting, 1):join()
+  local done, ok, err = table.remove(converting, 1):join()
+  if not done then error(ok, 0) end
   if not ok then error(err, 0) end
 end
 
@@ -111,7 +113,7 @@ local function walk_pages(run, leaf, walk, converting)
     end
     if page.values.total then leaf.total = page.values.total end
     if #converting >= WINDOW then settle(converting) end
-    if page.doc then converting[#converting + 1] = task.spawn(convert, run, leaf, page) end
+    if page.doc then converting[#converting + 1] = task.spawn(pcall, convert, run, leaf, page) end
     request, err = walk.next(page)
     if err then return nil, err end
     if request and leaf.pages >= walk.max then

@@ -6,6 +6,7 @@ local http = require "quern.http"
 local chunk = require "quern.chunk"
 local instant = require "quern.instant"
 local run = require "quern.run"
+local task = require "quern.task"
 
 local DAY = 86400000
 local START = 19723 * DAY -- 2024-01-01
@@ -253,4 +254,18 @@ t.test("403 ends the run at once with 4", function()
   local summary = execute(definition())
   t.equal(summary.exit, 4)
   t.match(summary.message, "missing permission")
+end)
+
+t.test("when several pages cannot be converted, the first one is told, and the run still has its summary", function()
+  t.serve(function(request)
+    local page, count, size = paged(request)
+    return answer(200, { items = json.array(page), pageCount = -(-count // size) })
+  end)
+  local inside = task.spawn(execute, definition { chunk = quern.chunk.by_time {}, columns = { { "id", "$.id", as = "integer" } },
+    pages = quern.pages.number { size = 50, stop = "count", count = "$.pageCount" } }, nil, 10)
+  local ok, summary, text = inside:join()
+  t.equal(ok, true)
+  t.equal(summary.exit, 1)
+  t.equal(text, nil)
+  t.match(summary.message, "page 1, record 1: column 'id'")
 end)
