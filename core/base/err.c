@@ -48,10 +48,21 @@ int qn_fail_errno(struct qn_err *err, int code, int errno_value, const char *for
 const char *qn_err_name(int code)
 {
     static const char *const names[] = {
-        [0] = "ok",         [-QN_EINVAL] = "invalid",   [-QN_ENOMEM] = "memory",   [-QN_ESYNTAX] = "syntax",
-        [-QN_ERANGE] = "range", [-QN_ELIMIT] = "limit", [-QN_EIO] = "io",          [-QN_ECANCELED] = "cancelled",
-        [-QN_ETIMEDOUT] = "timeout", [-QN_ENOENT] = "missing", [-QN_EEXIST] = "exists", [-QN_EDENIED] = "denied",
-        [-QN_ESTATE] = "state", [-QN_ESCRIPT] = "script", [-QN_EPIPE] = "pipe",
+        [0] = "ok",
+        [-QN_EINVAL] = "invalid",
+        [-QN_ENOMEM] = "memory",
+        [-QN_ESYNTAX] = "syntax",
+        [-QN_ERANGE] = "range",
+        [-QN_ELIMIT] = "limit",
+        [-QN_EIO] = "io",
+        [-QN_ECANCELED] = "cancelled",
+        [-QN_ETIMEDOUT] = "timeout",
+        [-QN_ENOENT] = "missing",
+        [-QN_EEXIST] = "exists",
+        [-QN_EDENIED] = "denied",
+        [-QN_ESTATE] = "state",
+        [-QN_ESCRIPT] = "script",
+        [-QN_EPIPE] = "pipe",
     };
     if (code > 0 || code < QN_EPIPE) return "unknown";
     return names[-code];

@@ -43,7 +43,8 @@ void *qn_malloc(size_t size)
 
 void *qn_calloc(size_t count_wanted, size_t size)
 {
-    if (planned_failure()) return NULL;
+    size_t total;
+    if (planned_failure() || __builtin_mul_overflow(count_wanted, size, &total)) return NULL;
     void *ptr = calloc(count_wanted ? count_wanted : 1, size ? size : 1);
     if (ptr) count(ptr);
     return ptr;

@@ -1,4 +1,5 @@
-/* loop.c - see loop.h. Timers live in one binary heap for both clocks; a real clock arms one uv_timer for the nearest. */
+/* loop.c - see loop.h. Timers live in one binary heap for both clocks; a real clock arms one uv_timer for the nearest.
+ */
 #include "engine/loop.h"
 
 #include <stdio.h>
@@ -10,8 +11,8 @@
 
 struct qn_loop {
     uv_loop_t uv;
-    uv_async_t wake;   /* unreferenced: does not keep the loop alive */
-    uv_timer_t alarm;  /* the nearest timer, real clock only */
+    uv_async_t wake;  /* unreferenced: does not keep the loop alive */
+    uv_timer_t alarm; /* the nearest timer, real clock only */
     struct qn_clock *clock;
     struct qn_timer **heap;
     uint32_t heap_count, heap_capacity;
@@ -67,6 +68,9 @@ int qn_loop_free(struct qn_loop *loop)
 {
     if (!loop) return 0;
     int left = (int)loop->heap_count;
+#ifndef NDEBUG
+    if (left) fprintf(stderr, "quern: %d timer%s left armed\n", left, left == 1 ? " was" : "s were");
+#endif
     for (int round = 0; round < 4; round++) uv_run(&loop->uv, UV_RUN_NOWAIT); /* close callbacks, and what they close */
     uv_walk(&loop->uv, count_left, &left);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
@@ -186,6 +190,15 @@ bool qn_loop_alive(const struct qn_loop *loop)
     return loop->heap_count > 0 || loop->holds > 0 || uv_loop_alive(&loop->uv);
 }
 
+/* A debt keeps uv_run at work although the async handle of whoever owes it is unreferenced; without one uv_run
+ * would find nothing alive and not look at all. */
+static void run_uv(struct qn_loop *loop, uv_run_mode mode)
+{
+    if (loop->holds > 0) uv_ref((uv_handle_t *)&loop->wake);
+    uv_run(&loop->uv, mode);
+    uv_unref((uv_handle_t *)&loop->wake);
+}
+
 static void turn_real(struct qn_loop *loop, bool block)
 {
     uint64_t now = qn_loop_now(loop);
@@ -195,10 +208,7 @@ static void turn_real(struct qn_loop *loop, bool block)
         uv_update_time(&loop->uv);
         uv_timer_start(&loop->alarm, on_alarm, loop->heap[0]->due_ms - now, 0);
     }
-    /* a debt keeps the loop awake although the async handle of whoever owes it is unreferenced */
-    if (loop->holds > 0) uv_ref((uv_handle_t *)&loop->wake);
-    uv_run(&loop->uv, block ? UV_RUN_ONCE : UV_RUN_NOWAIT);
-    uv_unref((uv_handle_t *)&loop->wake);
+    run_uv(loop, block ? UV_RUN_ONCE : UV_RUN_NOWAIT);
     uv_timer_stop(&loop->alarm);
     fire_due(loop);
 }
@@ -207,13 +217,11 @@ static void turn_real(struct qn_loop *loop, bool block)
 static void turn_virtual(struct qn_loop *loop, bool block)
 {
     loop->progress = false;
-    uv_run(&loop->uv, UV_RUN_NOWAIT);
+    run_uv(loop, UV_RUN_NOWAIT);
     fire_due(loop);
     if (loop->progress || !block) return;
     if (loop->holds > 0) {
-        uv_ref((uv_handle_t *)&loop->wake);
-        uv_run(&loop->uv, UV_RUN_ONCE);
-        uv_unref((uv_handle_t *)&loop->wake);
+        run_uv(loop, UV_RUN_ONCE);
     } else if (loop->heap_count > 0) {
         qn_clock_advance_to(loop->clock, loop->heap[0]->due_ms);
         fire_due(loop);
@@ -224,7 +232,9 @@ static void turn_virtual(struct qn_loop *loop, bool block)
 
 bool qn_loop_turn(struct qn_loop *loop, bool block)
 {
-    if (qn_clock_is_virtual(loop->clock)) turn_virtual(loop, block);
-    else turn_real(loop, block);
+    if (qn_clock_is_virtual(loop->clock))
+        turn_virtual(loop, block);
+    else
+        turn_real(loop, block);
     return qn_loop_alive(loop);
 }

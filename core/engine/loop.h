@@ -15,9 +15,9 @@ struct qn_loop;    /* opaque */
 struct uv_loop_s;
 struct uv_handle_s;
 
-/* Takes the clock. NULL without memory or when libuv cannot start. */
+/* Takes the clock. NULL without memory or when libuv cannot start; the clock is the caller's then. */
 struct qn_loop *qn_loop_new(struct qn_clock *clock);
-/* Runs close callbacks, then frees. Returns the number of handles that its users left open (they are
+/* Runs close callbacks, then frees. Returns the number of timers and handles that its users left (they are
  * named on stderr in debug builds and closed by force); 0 is the only good answer. */
 int qn_loop_free(struct qn_loop *loop);
 struct uv_loop_s *qn_loop_uv(struct qn_loop *loop);

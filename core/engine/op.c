@@ -66,8 +66,10 @@ void qn_sched_ready(struct qn_waiter *waiter)
     waiter->listed = true;
     waiter->next = NULL;
     waiter->prev = sched->last;
-    if (sched->last) sched->last->next = waiter;
-    else sched->first = waiter;
+    if (sched->last)
+        sched->last->next = waiter;
+    else
+        sched->first = waiter;
     sched->last = waiter;
     sched->count++;
 }
@@ -75,10 +77,14 @@ void qn_sched_ready(struct qn_waiter *waiter)
 static void unlist(struct qn_waiter *waiter)
 {
     struct qn_sched *sched = waiter->sched;
-    if (waiter->prev) waiter->prev->next = waiter->next;
-    else sched->first = waiter->next;
-    if (waiter->next) waiter->next->prev = waiter->prev;
-    else sched->last = waiter->prev;
+    if (waiter->prev)
+        waiter->prev->next = waiter->next;
+    else
+        sched->first = waiter->next;
+    if (waiter->next)
+        waiter->next->prev = waiter->prev;
+    else
+        sched->last = waiter->prev;
     waiter->prev = waiter->next = NULL;
     waiter->listed = false;
     sched->count--;

@@ -1,4 +1,5 @@
-/* pool.c - see pool.h. One queue in, one list of answers out, both under one mutex; one uv_async brings answers home. */
+/* pool.c - see pool.h. One queue in, one list of answers out, both under one mutex; one uv_async brings answers home.
+ */
 #include "engine/pool.h"
 
 #include <uv.h>
@@ -23,11 +24,11 @@ struct qn_pool {
     uv_mutex_t lock;
     uv_cond_t work_there, opened;
     uv_async_t answered;
-    struct list queue, answers; /* under lock */
-    unsigned opened_count;      /* under lock */
-    bool stopping;              /* under lock */
-    struct qn_err open_error;   /* under lock; the first that failed */
-    unsigned load;              /* main thread */
+    struct list queue, answers;         /* under lock */
+    unsigned opened_count;              /* under lock */
+    bool stopping;                      /* under lock */
+    struct qn_err open_error;           /* under lock; the first that failed */
+    unsigned load;                      /* main thread */
     uint64_t submitted, finished_up_to; /* main thread: to count overtakes */
     unsigned overtakes;
     unsigned started;
@@ -37,8 +38,10 @@ struct qn_pool {
 static void push(struct list *list, struct qn_pool_job *job)
 {
     job->next = NULL;
-    if (list->last) list->last->next = job;
-    else list->first = job;
+    if (list->last)
+        list->last->next = job;
+    else
+        list->first = job;
     list->last = job;
 }
 
@@ -53,11 +56,13 @@ static struct qn_pool_job *pop(struct list *list)
     return job;
 }
 
-static struct qn_pool_job *next_job(struct qn_pool *pool)
+/* canceled: nobody wants it any more; it goes home as it is. */
+static struct qn_pool_job *next_job(struct qn_pool *pool, bool *canceled)
 {
     uv_mutex_lock(&pool->lock);
     while (!pool->queue.first && !pool->stopping) uv_cond_wait(&pool->work_there, &pool->lock);
     struct qn_pool_job *job = pool->stopping ? NULL : pop(&pool->queue);
+    *canceled = job && job->canceled;
     uv_mutex_unlock(&pool->lock);
     return job;
 }
@@ -77,8 +82,8 @@ static void open_state(struct worker *worker)
     worker->state = pool->options.open(pool->options.context, worker->number, &err);
     uv_mutex_lock(&pool->lock);
     if (!worker->state && pool->open_error.code == 0) {
+        if (err.code == 0) qn_fail(&err, QN_ENOMEM, "no memory for worker thread %u", worker->number + 1);
         pool->open_error = err;
-        if (pool->open_error.code == 0) pool->open_error.code = QN_ENOMEM;
     }
     pool->opened_count++;
     uv_cond_signal(&pool->opened);
@@ -90,9 +95,10 @@ static void run_worker(void *argument)
     struct worker *worker = argument;
     open_state(worker);
     if (!worker->state) return;
-    for (struct qn_pool_job *job; (job = next_job(worker->pool)) != NULL;) {
+    bool canceled;
+    for (struct qn_pool_job *job; (job = next_job(worker->pool, &canceled)) != NULL;) {
         job->worker = worker->number;
-        job->work(job, worker->state);
+        if (!canceled) job->work(job, worker->state);
         answer(worker->pool, job);
     }
     worker->pool->options.close(worker->state);
@@ -103,8 +109,19 @@ static void settle(struct qn_pool *pool, struct qn_pool_job *job)
 {
     pool->load--;
     qn_loop_hold(pool->loop, -1);
-    if (job->canceled) job->abandoned(job);
-    else qn_op_complete(&job->op);
+    if (job->canceled)
+        job->abandoned(job);
+    else
+        qn_op_complete(&job->op);
+}
+
+static void note(struct qn_pool *pool, const struct qn_pool_job *job)
+{
+    pool->workers[job->worker].used = true;
+    if (job->number < pool->finished_up_to)
+        pool->overtakes++;
+    else
+        pool->finished_up_to = job->number;
 }
 
 static void on_answered(uv_async_t *async)
@@ -115,9 +132,7 @@ static void on_answered(uv_async_t *async)
     pool->answers = (struct list){0};
     uv_mutex_unlock(&pool->lock);
     for (struct qn_pool_job *job; (job = pop(&answers)) != NULL;) {
-        pool->workers[job->worker].used = true;
-        if (job->number < pool->finished_up_to) pool->overtakes++;
-        else pool->finished_up_to = job->number;
+        if (!job->canceled) note(pool, job);
         settle(pool, job);
     }
     uv_stop(async->loop);
@@ -201,10 +216,7 @@ void qn_pool_free(struct qn_pool *pool)
     pool->answers = (struct list){0};
     for (struct list *list = &waiting;; list = &answers) {
         for (struct qn_pool_job *job; (job = pop(list)) != NULL;) {
-            if (!job->canceled) {
-                job->canceled = true;
-                qn_op_cancel(&job->op); /* detaches whoever waits; the job is freed below */
-            }
+            qn_op_cancel(&job->op); /* detaches whoever waits; the job is freed below */
             settle(pool, job);
         }
         if (list == &answers) break;
@@ -216,7 +228,9 @@ void qn_pool_free(struct qn_pool *pool)
 static void cancel_job(struct qn_op *op)
 {
     struct qn_pool_job *job = (struct qn_pool_job *)op; /* op is the first member */
+    uv_mutex_lock(&job->pool->lock);
     job->canceled = true;
+    uv_mutex_unlock(&job->pool->lock);
 }
 
 void qn_pool_submit(struct qn_pool *pool, struct qn_pool_job *job)

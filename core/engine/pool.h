@@ -19,7 +19,7 @@ struct qn_pool_job {
     struct qn_op op;                                  /* completes when work has returned */
     void (*work)(struct qn_pool_job *job, void *state); /* worker thread; must not touch the op */
     /* Called on the main thread instead of completing the op when the job was cancelled while it ran or
-     * waited: frees what the job owns, the job included. Always called exactly once for a cancelled job,
+     * waited: frees what the job owns, the job included. One that waited is not run any more. Always called exactly once for a cancelled job,
      * never for one that completed (then its owner frees it). */
     void (*abandoned)(struct qn_pool_job *job);
     struct qn_pool *pool;        /* the pool's own from here */

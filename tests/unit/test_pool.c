@@ -1,0 +1,332 @@
+/* Worker threads: every job comes home once, whatever is cancelled, and nothing is left. */
+#include "net_world.h"
+
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "engine/pool.h"
+
+static struct qn_clock *virtual_clock(void)
+{
+    return qn_clock_virtual(0);
+}
+
+static atomic_int opened, closed;
+
+struct worker_state {
+    unsigned thread;
+    int jobs;
+};
+
+static void *open_state(void *context, unsigned thread, struct qn_err *err)
+{
+    const int *fails_on = context;
+    if (fails_on && *fails_on == (int)thread) {
+        qn_fail(err, QN_ESCRIPT, "thread %u does not like it", thread);
+        return NULL;
+    }
+    struct worker_state *state = qn_calloc(1, sizeof *state);
+    if (!state) return NULL; /* and does not say why */
+    state->thread = thread;
+    atomic_fetch_add(&opened, 1);
+    return state;
+}
+
+static void close_state(void *state)
+{
+    atomic_fetch_add(&closed, 1);
+    qn_free(state);
+}
+
+struct task {
+    struct qn_pool_job job; /* first */
+    int in, out;
+    sem_t *started, *go; /* NULL: does not wait */
+    int worked, abandoned;
+};
+
+static void work(struct qn_pool_job *job, void *state)
+{
+    struct task *task = (struct task *)job;
+    struct worker_state *mine = state;
+    if (task->started) sem_post(task->started);
+    if (task->go) sem_wait(task->go);
+    mine->jobs++;
+    task->worked++;
+    task->out = task->in * 2 + 1;
+}
+
+static void abandoned(struct qn_pool_job *job)
+{
+    ((struct task *)job)->abandoned++;
+}
+
+static struct qn_pool *make_pool(struct world *world, unsigned threads)
+{
+    const struct qn_pool_options options = {.threads = threads, .open = open_state, .close = close_state};
+    struct qn_pool *pool = NULL;
+    world_open(world, virtual_clock);
+    atomic_store(&opened, 0);
+    atomic_store(&closed, 0);
+    assert_int_equal(qn_pool_new(world->loop, &options, &pool, NULL), 0);
+    assert_int_equal(qn_pool_threads(pool), threads);
+    return pool;
+}
+
+static void drop_pool(struct world *world, struct qn_pool *pool)
+{
+    qn_pool_free(pool);
+    assert_int_equal(atomic_load(&opened), atomic_load(&closed));
+    world_close(world);
+}
+
+static void submit(struct qn_pool *pool, struct task *task, int in)
+{
+    *task = (struct task){
+        .job = {.work = work, .abandoned = abandoned}, .in = in, .started = task->started, .go = task->go};
+    qn_pool_submit(pool, &task->job);
+    assert_int_equal(task->job.op.state, QN_OP_PENDING);
+}
+
+static void drain(struct world *world, struct qn_pool *pool)
+{
+    for (int i = 0; qn_pool_load(pool) > 0 && i < 100000; i++) qn_loop_turn(world->loop, true);
+    assert_int_equal(qn_pool_load(pool), 0);
+}
+
+static void test_many(void **state)
+{
+    static struct task tasks[2000];
+    struct world world;
+    unsigned used, overtakes;
+    (void)state;
+    struct qn_pool *pool = make_pool(&world, 4);
+    memset(tasks, 0, sizeof tasks);
+    qn_pool_facts(pool, &used, &overtakes);
+    assert_true(used == 0 && overtakes == 0);
+    for (int i = 0; i < 2000; i++) submit(pool, &tasks[i], i);
+    assert_int_equal(qn_pool_load(pool), 2000);
+    drain(&world, pool);
+    for (int i = 0; i < 2000; i++) {
+        assert_int_equal(tasks[i].job.op.state, QN_OP_DONE);
+        assert_int_equal(tasks[i].job.number, i + 1);
+        assert_true(tasks[i].out == 2 * i + 1 && tasks[i].worked == 1 && tasks[i].abandoned == 0);
+    }
+    qn_pool_facts(pool, &used, &overtakes);
+    assert_true(used >= 1 && used <= 4 && overtakes < 2000);
+    assert_int_equal(qn_loop_now(world.loop), 0);
+    assert_false(qn_loop_alive(world.loop)); /* an idle pool keeps nothing awake */
+    drop_pool(&world, pool);
+}
+
+/* Two threads, the first job held back: the second overtakes it, and both threads were used. */
+static void test_facts(void **state)
+{
+    struct world world;
+    sem_t started, go;
+    struct task slow = {.started = &started, .go = &go}, quick = {.in = 0};
+    unsigned used, overtakes;
+    (void)state;
+    sem_init(&started, 0, 0);
+    sem_init(&go, 0, 0);
+    struct qn_pool *pool = make_pool(&world, 2);
+    submit(pool, &slow, 1);
+    sem_wait(&started);
+    submit(pool, &quick, 2);
+    world_wait(&world, &quick.job.op);
+    qn_pool_facts(pool, &used, &overtakes);
+    assert_true(used == 1 && overtakes == 0);
+    sem_post(&go);
+    world_wait(&world, &slow.job.op);
+    qn_pool_facts(pool, &used, &overtakes);
+    assert_true(used == 2 && overtakes == 1);
+    assert_int_not_equal(slow.job.worker, quick.job.worker);
+    drop_pool(&world, pool);
+    sem_destroy(&started);
+    sem_destroy(&go);
+}
+
+static void test_waiter(void **state)
+{
+    struct world world;
+    struct task task = {.in = 0};
+    struct qn_sched sched;
+    struct qn_waiter waiter;
+    struct qn_timer timer;
+    (void)state;
+    struct qn_pool *pool = make_pool(&world, 1);
+    qn_sched_init(&sched);
+    qn_waiter_init(&waiter, &sched);
+    qn_timer_init(&timer, NULL); /* would crash if the clock moved before the answer */
+    assert_int_equal(qn_timer_start(world.loop, &timer, 1), 0);
+    submit(pool, &task, 20);
+    qn_op_wait(&task.job.op, &waiter);
+    while (!qn_sched_has_ready(&sched)) qn_loop_turn(world.loop, true);
+    assert_ptr_equal(qn_sched_next(&sched), &waiter);
+    assert_int_equal(task.out, 41);
+    assert_int_equal(qn_loop_now(world.loop), 0);
+    qn_timer_stop(&timer);
+    drop_pool(&world, pool);
+}
+
+static void test_cancel(void **state)
+{
+    struct world world;
+    sem_t started, go;
+    struct task running = {.started = &started, .go = &go}, queued = {.in = 0}, last = {.in = 0};
+    unsigned used, overtakes;
+    (void)state;
+    sem_init(&started, 0, 0);
+    sem_init(&go, 0, 0);
+    struct qn_pool *pool = make_pool(&world, 1);
+    submit(pool, &running, 1);
+    submit(pool, &queued, 2);
+    submit(pool, &last, 3);
+    sem_wait(&started);
+    qn_op_cancel(&running.job.op);
+    qn_op_cancel(&running.job.op);
+    qn_op_cancel(&queued.job.op);
+    assert_int_equal(running.abandoned + queued.abandoned, 0); /* later: the thread has it still */
+    assert_int_equal(qn_pool_load(pool), 3);
+    sem_post(&go);
+    drain(&world, pool);
+    assert_true(running.worked == 1 && running.abandoned == 1 && running.job.op.state == QN_OP_CANCELED);
+    assert_true(queued.worked == 0 && queued.abandoned == 1 && queued.job.op.state == QN_OP_CANCELED);
+    assert_true(last.worked == 1 && last.abandoned == 0 && last.job.op.state == QN_OP_DONE);
+    qn_op_cancel(&last.job.op); /* too late: nothing */
+    assert_int_equal(last.abandoned, 0);
+    qn_pool_facts(pool, &used, &overtakes);
+    assert_true(used == 1 && overtakes == 0);
+    drop_pool(&world, pool);
+    sem_destroy(&started);
+    sem_destroy(&go);
+}
+
+/* By lot: cancelled while queued, while running, or done already; each comes home in exactly one way. */
+static void test_cancel_races(void **state)
+{
+    static struct task tasks[1000];
+    struct world world;
+    (void)state;
+    struct qn_pool *pool = make_pool(&world, 3);
+    memset(tasks, 0, sizeof tasks);
+    for (int i = 0; i < 1000; i++) {
+        submit(pool, &tasks[i], i);
+        if (i % 3 == 0) qn_op_cancel(&tasks[i / 2].job.op);
+        if (i % 7 == 0) qn_loop_turn(world.loop, false);
+    }
+    drain(&world, pool);
+    for (int i = 0; i < 1000; i++) {
+        bool done = tasks[i].job.op.state == QN_OP_DONE;
+        assert_true(done ? tasks[i].worked == 1 && tasks[i].abandoned == 0 : tasks[i].abandoned == 1);
+    }
+    drop_pool(&world, pool);
+}
+
+static void test_free_with_jobs_pending(void **state)
+{
+    struct world world;
+    sem_t started, go;
+    struct task tasks[20] = {{.started = &started, .go = &go}};
+    (void)state;
+    sem_init(&started, 0, 0);
+    sem_init(&go, 0, 0);
+    struct qn_sched sched;
+    struct qn_waiter waiter;
+    qn_sched_init(&sched);
+    qn_waiter_init(&waiter, &sched);
+    struct qn_pool *pool = make_pool(&world, 1);
+    for (int i = 0; i < 20; i++) submit(pool, &tasks[i], i);
+    qn_op_wait(&tasks[5].job.op, &waiter);
+    qn_op_cancel(&tasks[7].job.op);
+    sem_wait(&started);
+    sem_post(&go); /* the first runs on; the others may or may not have begun */
+    drop_pool(&world, pool);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(tasks[i].abandoned, 1);
+        assert_int_equal(tasks[i].job.op.state, QN_OP_CANCELED);
+    }
+    assert_null(waiter.op); /* detached, not listed */
+    assert_false(qn_sched_has_ready(&sched));
+    qn_pool_free(NULL);
+    sem_destroy(&started);
+    sem_destroy(&go);
+}
+
+static void test_free_with_answers_waiting(void **state)
+{
+    struct world world;
+    struct task tasks[3] = {{.in = 0}};
+    sem_t started;
+    (void)state;
+    sem_init(&started, 0, 0);
+    for (int i = 0; i < 3; i++) tasks[i].started = &started;
+    struct qn_pool *pool = make_pool(&world, 2);
+    for (int i = 0; i < 3; i++) submit(pool, &tasks[i], i);
+    for (int i = 0; i < 3; i++) sem_wait(&started);
+    usleep(20000); /* the answers are there, and nobody turned the loop */
+    drop_pool(&world, pool);
+    for (int i = 0; i < 3; i++) assert_true(tasks[i].worked == 1 && tasks[i].abandoned == 1);
+    sem_destroy(&started);
+}
+
+static void test_open_fails(void **state)
+{
+    struct world world;
+    struct qn_err err = {0};
+    struct qn_pool *pool = NULL;
+    (void)state;
+    for (int fails_on = 0; fails_on < 3; fails_on++) {
+        const struct qn_pool_options options = {
+            .threads = 3, .open = open_state, .close = close_state, .context = &fails_on};
+        world_open(&world, virtual_clock);
+        atomic_store(&opened, 0);
+        atomic_store(&closed, 0);
+        assert_int_equal(qn_pool_new(world.loop, &options, &pool, &err), QN_ESCRIPT);
+        assert_null(pool);
+        assert_non_null(strstr(err.text, "does not like it"));
+        assert_true(atomic_load(&opened) == 2 && atomic_load(&closed) == 2); /* the others were closed */
+        world_close(&world);
+    }
+}
+
+static void test_no_memory(void **state)
+{
+    const struct qn_pool_options options = {.threads = 2, .open = open_state, .close = close_state},
+                                 none = {.threads = 0, .open = open_state, .close = close_state};
+    struct world world;
+    struct qn_err err;
+    struct qn_pool *pool = NULL;
+    (void)state;
+    world_open(&world, virtual_clock);
+    assert_int_equal(qn_pool_new(world.loop, &none, &pool, &err), QN_EINVAL);
+    for (unsigned n = 1; n <= 3; n++) { /* the pool, one state, the other */
+        qn_mem_fail_after(n);
+        err = (struct qn_err){0};
+        assert_int_equal(qn_pool_new(world.loop, &options, &pool, &err), QN_ENOMEM);
+        qn_mem_fail_after(0);
+        assert_int_equal(err.code, QN_ENOMEM);
+        assert_true(err.text[0]);
+        assert_null(pool);
+    }
+    world_close(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_facts),
+        cmocka_unit_test(test_waiter),
+        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_cancel_races),
+        cmocka_unit_test(test_free_with_jobs_pending),
+        cmocka_unit_test(test_free_with_answers_waiting),
+        cmocka_unit_test(test_open_fails),
+        cmocka_unit_test(test_no_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
