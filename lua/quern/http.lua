@@ -42,7 +42,7 @@ local REQUEST = { method = "string", path = "string", url = "string", query = "t
 
 -- A URL of the options, read and checked.
 local function base_of(value, what)
-  local text, err = grant.resolve(value, what)
+  local text, err = grant.resolve(value, what, true)
   if err then return nil, err end
   if type(text) ~= "string" then return nil, errors.new("usage", ("the client has no %s"):format(what), { exit = 2 }) end
   local joined, url_err = url.join(text, "")

@@ -5,6 +5,7 @@ local env = require "quern.core.env"
 local errors = require "quern.core.error"
 local task = require "quern.core.task"
 local bind = require "quern.bind"
+local grant = require "quern.grant"
 local plan = require "quern.plan"
 local run = require "quern.run"
 local scripts = require "quern.script"
@@ -56,6 +57,7 @@ end)
 M.plan = guarded(function(opts)
   local ok, err = load_env_file(opts)
   if not ok then return nil, err end
+  grant.describing = true
   local bound, bind_err = bind.bind(opts)
   if not bound then return nil, bind_err end
   return plan.describe(bound)

@@ -1,5 +1,6 @@
 --- `quern plan`: what a run would do, told without sending anything.
 local core_run = require "quern.core.run"
+local env = require "quern.core.env"
 local json = require "quern.core.json"
 local chunk_views = require "quern.chunk"
 local options = require "quern.options"
@@ -40,6 +41,15 @@ local function request_lines(request, lines)
   if request.json then lines[#lines + 1] = "  " .. json.encode(request.json) end
 end
 
+-- The variables that the client reads, and which of them are not set.
+local function variables(client)
+  local names = client:variables()
+  for index, name in ipairs(names) do
+    if not env.secret(name) then names[index] = name .. " (not set)" end
+  end
+  return #names > 0 and table.concat(names, ", ") or "no variable"
+end
+
 --- Chunks, the first request, what the query is granted, and the least time under its limits.
 ---@param bound table
 ---@return table result  exit 0; `text` for people, `chunks`, `seconds`
@@ -57,7 +67,7 @@ function M.describe(bound)
   lines[at] = ("%d chunk%s, each at least one request:"):format(count, count == 1 and "" or "s")
   request_lines(first_request(bound, tree), lines)
   lines[#lines + 1] = ("may reach: %s"):format(table.concat(bound.client:origins(), ", "))
-  lines[#lines + 1] = ("may read: %s"):format(table.concat(bound.client:variables(), ", "))
+  lines[#lines + 1] = ("may read: %s"):format(variables(bound.client))
   local seconds = bound.client:least_seconds(count)
   if seconds > 0 then lines[#lines + 1] = ("at least %.0f s under the client's limits"):format(seconds) end
   return { exit = 0, text = table.concat(lines, "\n"), chunks = count, seconds = seconds }

@@ -25,6 +25,14 @@ def plan_sends_nothing(bench):
         equal(server.stats()["requests"], 1, "requests, this question included")
 
 
+@case()
+def plan_without_an_account(bench):
+    """A plan needs no credentials; it tells which variables are not set."""
+    result = bench.quern("plan", "details_sliced", *RANGE, env={"GENESYS_BASE_URL": "http://127.0.0.1:9"}).expect(0)
+    for word in ("1 chunk,", "http://127.0.0.1:9", "GENESYS_CLIENT_SECRET (not set)"):
+        check(word in result.out.decode(), "the plan does not say %r: %s", word, result.out)
+
+
 @case(few=True)
 def path(bench):
     bench.write("page.json", '{"a": [{"n": 1, "t": "x"}, {"n": 12345678901234567890.50, "t": "\\u00e9"}, {"t": null}], "b": {"n": [3]}}')
