@@ -45,7 +45,7 @@ end
 local function variables(client)
   local names = client:variables()
   for index, name in ipairs(names) do
-    if not env.secret(name) then names[index] = name .. " (not set)" end
+    if (env.get(name) or "") == "" then names[index] = name .. " (not set)" end
   end
   return #names > 0 and table.concat(names, ", ") or "no variable"
 end
