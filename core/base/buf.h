@@ -20,8 +20,8 @@ struct qn_buf {
 #define QN_BUF_NO_CAP ((size_t)-1 / 2)
 
 void qn_buf_init(struct qn_buf *buf, size_t cap);
-void qn_buf_free(struct qn_buf *buf);  /* leaves it empty and usable */
-void qn_buf_clear(struct qn_buf *buf); /* size 0, keeps the memory */
+void qn_buf_free(struct qn_buf *buf);                 /* leaves it empty and usable */
+void qn_buf_clear(struct qn_buf *buf);                /* size 0, keeps the memory */
 int qn_buf_reserve(struct qn_buf *buf, size_t extra); /* room for extra more bytes */
 int qn_buf_add(struct qn_buf *buf, const void *data, size_t size);
 int qn_buf_add_str(struct qn_buf *buf, const char *text);
@@ -32,9 +32,10 @@ const char *qn_buf_cstr(struct qn_buf *buf); /* NUL-terminates (not counted); NU
 struct qn_bytes; /* opaque; data is followed by QN_BYTES_PADDING zero bytes (simdjson reads ahead) */
 #define QN_BYTES_PADDING 64
 
-struct qn_bytes *qn_bytes_new(const void *data, size_t size);    /* copies; NULL without memory */
-struct qn_bytes *qn_bytes_take(struct qn_buf *buf);              /* takes buf's memory, buf is empty after; may realloc for padding */
-struct qn_bytes *qn_bytes_ref(struct qn_bytes *bytes);           /* returns bytes */
-void qn_bytes_unref(struct qn_bytes *bytes);                     /* NULL is fine */
+struct qn_bytes *qn_bytes_new(const void *data, size_t size); /* copies; NULL without memory */
+/* Takes buf's memory, which may be moved for the padding; buf is empty after. NULL without memory: buf is as before. */
+struct qn_bytes *qn_bytes_take(struct qn_buf *buf);
+struct qn_bytes *qn_bytes_ref(struct qn_bytes *bytes); /* returns bytes */
+void qn_bytes_unref(struct qn_bytes *bytes);           /* NULL is fine */
 const char *qn_bytes_data(const struct qn_bytes *bytes);
 size_t qn_bytes_size(const struct qn_bytes *bytes);

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 struct qn_civil {
-    int year, month, day; /* 1-based */
+    int year, month, day;         /* 1-based */
     int hour, minute, second, ms; /* second 60 is a leap second */
 };
 

@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct qn_hash { uint64_t hi, lo; };
+struct qn_hash {
+    uint64_t hi, lo;
+};
 
 struct qn_hash qn_hash_bytes(const void *data, size_t size);

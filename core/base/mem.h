@@ -15,9 +15,9 @@ void qn_free(void *ptr);
 char *qn_strdup(const char *text);
 char *qn_strndup(const char *text, size_t size); /* always NUL-terminated */
 
-size_t qn_mem_current(void);    /* bytes allocated now (usable sizes) */
-size_t qn_mem_peak(void);       /* highest value of current since the last reset */
-size_t qn_mem_blocks(void);     /* live allocations */
+size_t qn_mem_current(void); /* bytes allocated now (usable sizes) */
+size_t qn_mem_peak(void);    /* highest value of current since the last reset */
+size_t qn_mem_blocks(void);  /* live allocations */
 void qn_mem_reset_peak(void);
 /* Tests: the n-th allocation from now fails (1 = the next), and so do all after it until
  * qn_mem_fail_after(0) clears it. */

@@ -9,8 +9,8 @@
 
 struct qn_clock; /* opaque */
 
-struct qn_clock *qn_clock_real(void);                          /* caller frees; NULL without memory */
-struct qn_clock *qn_clock_virtual(int64_t start_wall_ms);      /* monotonic starts at 0 */
+struct qn_clock *qn_clock_real(void);                     /* caller frees; NULL without memory */
+struct qn_clock *qn_clock_virtual(int64_t start_wall_ms); /* monotonic starts at 0 */
 void qn_clock_free(struct qn_clock *clock);
 bool qn_clock_is_virtual(const struct qn_clock *clock);
 uint64_t qn_clock_monotonic_ms(const struct qn_clock *clock);

@@ -11,7 +11,7 @@
 
 #include "engine/clock.h"
 
-struct qn_loop;    /* opaque */
+struct qn_loop; /* opaque */
 struct uv_loop_s;
 struct uv_handle_s;
 
@@ -36,13 +36,14 @@ void qn_loop_hold(struct qn_loop *loop, int delta);
 
 /* timer: one-shot, embedded by its owner, safe to stop at any moment, also in its own callback. */
 struct qn_timer {
-    struct qn_loop *loop;           /* NULL while not armed */
+    struct qn_loop *loop; /* NULL while not armed */
     uint64_t due_ms;
-    uint64_t sequence;              /* equal times fire in the order they were set */
+    uint64_t sequence; /* equal times fire in the order they were set */
     void (*fire)(struct qn_timer *);
-    struct qn_timer *prev, *next;   /* the loop's own (or a heap index): not for users */
+    struct qn_timer *prev, *next; /* the loop's own (or a heap index): not for users */
     uint32_t heap_index;
 };
 void qn_timer_init(struct qn_timer *timer, void (*fire)(struct qn_timer *));
-int qn_timer_start(struct qn_loop *loop, struct qn_timer *timer, uint64_t after_ms); /* restarts if armed; 0 or QN_ENOMEM */
+int qn_timer_start(struct qn_loop *loop, struct qn_timer *timer,
+                   uint64_t after_ms); /* restarts if armed; 0 or QN_ENOMEM */
 void qn_timer_stop(struct qn_timer *timer);

@@ -12,9 +12,9 @@ struct qn_sched;
 
 enum qn_op_state { QN_OP_IDLE, QN_OP_PENDING, QN_OP_DONE, QN_OP_CANCELED };
 
-struct qn_waiter {               /* embedded by a task */
+struct qn_waiter { /* embedded by a task */
     struct qn_sched *sched;
-    struct qn_op *op;            /* the one op it waits for, or NULL */
+    struct qn_op *op; /* the one op it waits for, or NULL */
     bool listed;
     struct qn_waiter *prev, *next; /* ready list: the scheduler's own */
 };
@@ -26,7 +26,7 @@ struct qn_op {
 };
 
 void qn_op_init(struct qn_op *op, void (*cancel)(struct qn_op *));
-void qn_op_begin(struct qn_op *op);                             /* IDLE or finished -> PENDING */
+void qn_op_begin(struct qn_op *op); /* IDLE or finished -> PENDING */
 /* The work is done: state DONE, the waiter (if any) is listed. A second call, or one after a cancel, does nothing. */
 void qn_op_complete(struct qn_op *op);
 /* The owner gives up: runs cancel once if PENDING, detaches the waiter. Safe in any state. */
@@ -35,10 +35,13 @@ void qn_op_cancel(struct qn_op *op);
 void qn_op_wait(struct qn_op *op, struct qn_waiter *waiter);
 
 /* sched: the ready list, first in first out. Embedded in the runtime. */
-struct qn_sched { struct qn_waiter *first, *last; unsigned count; };
+struct qn_sched {
+    struct qn_waiter *first, *last;
+    unsigned count;
+};
 void qn_sched_init(struct qn_sched *sched);
 void qn_waiter_init(struct qn_waiter *waiter, struct qn_sched *sched);
-void qn_sched_ready(struct qn_waiter *waiter);          /* lists it unless listed */
-void qn_sched_forget(struct qn_waiter *waiter);         /* unlists, detaches from its op (not cancelling it) */
+void qn_sched_ready(struct qn_waiter *waiter);           /* lists it unless listed */
+void qn_sched_forget(struct qn_waiter *waiter);          /* unlists, detaches from its op (not cancelling it) */
 struct qn_waiter *qn_sched_next(struct qn_sched *sched); /* takes the first; NULL if none */
 bool qn_sched_has_ready(const struct qn_sched *sched);

@@ -16,24 +16,24 @@
 struct qn_pool; /* opaque */
 
 struct qn_pool_job {
-    struct qn_op op;                                  /* completes when work has returned */
+    struct qn_op op;                                    /* completes when work has returned */
     void (*work)(struct qn_pool_job *job, void *state); /* worker thread; must not touch the op */
     /* Called on the main thread instead of completing the op when the job was cancelled while it ran or
-     * waited: frees what the job owns, the job included. One that waited is not run any more. Always called exactly once for a cancelled job,
-     * never for one that completed (then its owner frees it). */
+     * waited: frees what the job owns, the job included. One that waited is not run any more. Always called exactly
+     * once for a cancelled job, never for one that completed (then its owner frees it). */
     void (*abandoned)(struct qn_pool_job *job);
-    struct qn_pool *pool;        /* the pool's own from here */
-    uint64_t number;             /* in order of submission, from 1 */
+    struct qn_pool *pool; /* the pool's own from here */
+    uint64_t number;      /* in order of submission, from 1 */
     struct qn_pool_job *next;
-    unsigned worker;             /* number of the thread that ran it */
+    unsigned worker; /* number of the thread that ran it */
     bool canceled;
 };
 
 struct qn_pool_options {
-    unsigned threads;                                 /* at least 1 */
+    unsigned threads;                                                  /* at least 1 */
     void *(*open)(void *context, unsigned thread, struct qn_err *err); /* NULL: failed, err filled */
     void (*close)(void *state);
-    void *context;                                    /* borrowed until the pool is freed */
+    void *context; /* borrowed until the pool is freed */
 };
 
 /* Starts the threads and waits until every open has answered. */
@@ -44,6 +44,7 @@ void qn_pool_free(struct qn_pool *pool);
  * may be queued; callers bound it (see qn_pool_load). */
 void qn_pool_submit(struct qn_pool *pool, struct qn_pool_job *job);
 unsigned qn_pool_threads(const struct qn_pool *pool);
-unsigned qn_pool_load(const struct qn_pool *pool);    /* jobs queued or running */
-/* What tests of order ask: how many distinct threads finished jobs, and how many jobs finished before one submitted earlier. */
+unsigned qn_pool_load(const struct qn_pool *pool); /* jobs queued or running */
+/* What tests of order ask: how many distinct threads finished jobs, and how many jobs finished before one submitted
+ * earlier. */
 void qn_pool_facts(const struct qn_pool *pool, unsigned *threads_used, unsigned *overtakes);
