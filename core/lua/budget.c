@@ -10,35 +10,38 @@
 static void hook(lua_State *L, lua_Debug *ar)
 {
     (void)ar;
-    struct qn_state *state = qn_state_of(L);
-    if (state->budget == 0) {
+    struct qn_budget *budget = &qn_state_of(L)->budget;
+    if (budget->limit == 0) {
         lua_sethook(L, NULL, 0, 0); /* a coroutine that outlived its budget */
         return;
     }
-    state->spent += state->tripped ? 0 : STEP;
-    if (state->spent < state->budget) return;
-    state->tripped = true;
+    budget->spent += budget->tripped ? 0 : STEP;
+    if (budget->spent < budget->limit) return;
+    budget->tripped = true;
     lua_sethook(L, hook, LUA_MASKCOUNT, 1);
-    luaL_error(L, "more than %I Lua instructions in one call", (LUAI_UACINT)state->budget);
+    luaL_error(L, "more than %I Lua instructions in one call: an endless loop?", (LUAI_UACINT)budget->limit);
 }
 
-void qn_budget_begin(lua_State *L, uint64_t instructions)
+static void watch(lua_State *L, struct qn_budget budget)
 {
-    struct qn_state *state = qn_state_of(L);
-    state->budget = instructions;
-    state->spent = 0;
-    state->tripped = false;
-    if (instructions) lua_sethook(L, hook, LUA_MASKCOUNT, STEP);
+    qn_state_of(L)->budget = budget;
+    if (budget.limit == 0) lua_sethook(L, NULL, 0, 0);
+    else lua_sethook(L, hook, LUA_MASKCOUNT, budget.tripped ? 1 : STEP);
 }
 
-void qn_budget_end(lua_State *L)
+struct qn_budget qn_budget_begin(lua_State *L, uint64_t instructions)
 {
-    struct qn_state *state = qn_state_of(L);
-    state->budget = 0;
-    lua_sethook(L, NULL, 0, 0);
+    struct qn_budget outer = qn_state_of(L)->budget;
+    watch(L, (struct qn_budget){.limit = instructions});
+    return outer;
+}
+
+void qn_budget_end(lua_State *L, struct qn_budget outer)
+{
+    watch(L, outer);
 }
 
 bool qn_budget_tripped(lua_State *L)
 {
-    return qn_state_of(L)->tripped;
+    return qn_state_of(L)->budget.tripped;
 }

@@ -10,6 +10,7 @@
 
 #include "base/secret.h"
 #include "lua/bind.h"
+#include "lua/budget.h"
 #include "lua/coroutine.h"
 #include "lua/luax.h"
 #include "lua/runtime.h"
@@ -264,7 +265,9 @@ static int run_chunk(lua_State *L)
     state->loading = true;
     lua_settop(L, 0);
     lua_pushvalue(L, lua_upvalueindex(1));
+    struct qn_budget outer = qn_budget_begin(L, QN_BUDGET_LOAD);
     int status = lua_pcall(L, 0, 1, 0);
+    qn_budget_end(L, outer);
     state->loading = before;
     return status == LUA_OK ? 1 : lua_error(L);
 }

@@ -11,6 +11,7 @@
 #include <lua.h>
 
 #include "base/err.h"
+#include "lua/budget.h"
 
 struct qn_runtime;
 
@@ -27,8 +28,7 @@ struct qn_state {
     bool worker;
     bool loading;              /* a script's top level is running: it must be pure */
     size_t memory_limit, memory_used;
-    uint64_t budget, spent;    /* instructions; see budget.h */
-    bool tripped;
+    struct qn_budget budget;   /* instructions; see budget.h */
 };
 
 lua_State *qn_state_new(const struct qn_state_options *options, struct qn_err *err);

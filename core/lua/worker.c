@@ -260,7 +260,7 @@ static int explain(lua_State *L)
     return 1;
 }
 
-static int script_error(struct qn_worker *worker, int status, struct qn_err *err)
+static int script_error(struct qn_worker *worker, int status, bool tripped, struct qn_err *err)
 {
     lua_State *L = worker->L;
     const struct qn_worker_setup *setup = worker->setup;
@@ -270,7 +270,7 @@ static int script_error(struct qn_worker *worker, int status, struct qn_err *err
                        "transform failed: the function transform of %s ran out of memory (the limit is %zu MB)",
                        setup->script_path, setup->memory_bytes >> 20);
     }
-    if (qn_budget_tripped(L)) {
+    if (tripped) {
         return qn_fail(err, QN_ESCRIPT,
                        "transform failed: the function transform of %s ran more than %llu Lua instructions",
                        setup->script_path, (unsigned long long)setup->instructions);
@@ -288,14 +288,15 @@ static int apply(void *self, const struct qn_record *record, const struct qn_val
     struct call call = {worker, record, row, emit, err, 0};
     /* [explain]: left there by begin_page */
     qn_view_scope_begin(L);
-    qn_budget_begin(L, worker->setup->instructions);
+    struct qn_budget outer = qn_budget_begin(L, worker->setup->instructions);
     lua_pushcfunction(L, apply_protected);
     lua_pushlightuserdata(L, &call);
     int status = lua_pcall(L, 1, 0, 1);
-    qn_budget_end(L);
+    bool tripped = qn_budget_tripped(L);
+    qn_budget_end(L, outer);
     qn_view_scope_end(L);
     if (status == LUA_OK) return call.rc;
-    int rc = script_error(worker, status, err);
+    int rc = script_error(worker, status, tripped, err);
     lua_settop(L, 1);
     return rc;
 }
