@@ -66,11 +66,9 @@ static int l_env_secret(lua_State *L)
     qn_state_check_loaded(L, "the environment");
     const char *value = find(L, luaL_checkstring(L, 1));
     if (!value) return 0;
-    struct qn_secret *secret = qn_secret_new(value, strlen(value));
-    if (!secret) return luaL_error(L, "out of memory");
-    qn_lua_push_secret(L, secret);
-    qn_secret_unref(secret);
-    return 1;
+    struct qn_secret **slot = qn_lua_new_secret(L);
+    *slot = qn_secret_new(value, strlen(value));
+    return *slot ? 1 : luaL_error(L, "out of memory");
 }
 
 static bool is_name(const char *text, size_t size)

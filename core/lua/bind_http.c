@@ -116,11 +116,10 @@ static void check_body(lua_State *L, struct qn_request *request)
     luaL_argcheck(L, type == LUA_TSTRING, 1, "body must be a string, bytes or a secret");
     size_t size;
     const char *text = lua_tolstring(L, -1, &size);
-    struct qn_bytes *bytes = qn_bytes_new(text, size);
-    if (!bytes) luaL_error(L, "out of memory");
-    request->body = bytes;
-    qn_lua_push_bytes(L, bytes);
-    qn_bytes_unref(bytes);
+    struct qn_bytes **slot = qn_lua_new_bytes(L);
+    *slot = qn_bytes_new(text, size);
+    if (!*slot) luaL_error(L, "out of memory");
+    request->body = *slot;
 }
 
 /* http.send{ method, url, headers, body, connect_ms, idle_ms, total_ms, max_body_bytes, once } -> result   (waits) */

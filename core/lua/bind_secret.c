@@ -3,7 +3,7 @@
 
 #include "lua/luax.h"
 
-static struct qn_secret **new_slot(lua_State *L)
+struct qn_secret **qn_lua_new_secret(lua_State *L)
 {
     struct qn_secret **slot = lua_newuserdatauv(L, sizeof *slot, 0);
     *slot = NULL; /* __gc accepts this */
@@ -19,7 +19,7 @@ static int filled(lua_State *L, struct qn_secret *const *slot)
 
 void qn_lua_push_secret(lua_State *L, struct qn_secret *secret)
 {
-    *new_slot(L) = qn_secret_ref(secret);
+    *qn_lua_new_secret(L) = qn_secret_ref(secret);
 }
 
 struct qn_secret *qn_lua_test_secret(lua_State *L, int index)
@@ -56,11 +56,11 @@ static int secret_concat(lua_State *L)
     struct qn_secret **slot;
     if (left) {
         const char *text = right ? qn_secret_value(right, &size) : luaL_checklstring(L, 2, &size);
-        slot = new_slot(L);
+        slot = qn_lua_new_secret(L);
         *slot = qn_secret_concat(NULL, 0, left, text, size);
     } else {
         const char *text = luaL_checklstring(L, 1, &size);
-        slot = new_slot(L);
+        slot = qn_lua_new_secret(L);
         *slot = qn_secret_concat(text, size, right, NULL, 0);
     }
     return filled(L, slot);
@@ -72,10 +72,10 @@ static int secret_basic(lua_State *L)
     size_t size;
     struct qn_secret *secret = check_secret(L, 1);
     const char *user = luaL_checklstring(L, 2, &size);
-    struct qn_secret **pair = new_slot(L);
+    struct qn_secret **pair = qn_lua_new_secret(L);
     *pair = qn_secret_basic(secret, user, size);
     filled(L, pair);
-    struct qn_secret **slot = new_slot(L);
+    struct qn_secret **slot = qn_lua_new_secret(L);
     *slot = qn_secret_concat("Basic ", 6, *pair, NULL, 0);
     return filled(L, slot);
 }
@@ -84,7 +84,7 @@ static int secret_basic(lua_State *L)
 static int secret_form(lua_State *L)
 {
     struct qn_secret *secret = check_secret(L, 1);
-    struct qn_secret **slot = new_slot(L);
+    struct qn_secret **slot = qn_lua_new_secret(L);
     *slot = qn_secret_form(secret);
     return filled(L, slot);
 }
@@ -98,7 +98,7 @@ static int l_secret_new(lua_State *L)
 {
     size_t size;
     const char *text = luaL_checklstring(L, 1, &size);
-    struct qn_secret **slot = new_slot(L);
+    struct qn_secret **slot = qn_lua_new_secret(L);
     *slot = qn_secret_new(text, size);
     return filled(L, slot);
 }
@@ -121,12 +121,11 @@ static int l_secret_redact(lua_State *L)
         lua_settop(L, 1);
         return 1;
     }
-    struct qn_bytes *bytes = qn_redact(&out, text, size) == 0 ? qn_bytes_take(&out) : NULL;
+    struct qn_bytes **slot = qn_lua_new_bytes(L);
+    if (qn_redact(&out, text, size) == 0) *slot = qn_bytes_take(&out);
     qn_buf_free(&out);
-    if (!bytes) return luaL_error(L, "out of memory");
-    qn_lua_push_bytes(L, bytes); /* owns a reference from here; ours goes before anything may raise */
-    qn_bytes_unref(bytes);
-    lua_pushlstring(L, qn_bytes_data(bytes), qn_bytes_size(bytes));
+    if (!*slot) return luaL_error(L, "out of memory");
+    lua_pushlstring(L, qn_bytes_data(*slot), qn_bytes_size(*slot));
     return 1;
 }
 

@@ -1,11 +1,17 @@
 /* bytes.c - shared immutable bytes as Lua values. See luax.h. */
 #include "lua/luax.h"
 
-void qn_lua_push_bytes(lua_State *L, struct qn_bytes *bytes)
+struct qn_bytes **qn_lua_new_bytes(lua_State *L)
 {
     struct qn_bytes **slot = lua_newuserdatauv(L, sizeof *slot, 0);
-    *slot = qn_bytes_ref(bytes);
+    *slot = NULL; /* __gc accepts this */
     luaL_setmetatable(L, QN_LUA_BYTES);
+    return slot;
+}
+
+void qn_lua_push_bytes(lua_State *L, struct qn_bytes *bytes)
+{
+    *qn_lua_new_bytes(L) = qn_bytes_ref(bytes);
 }
 
 struct qn_bytes *qn_lua_check_bytes(lua_State *L, int index)

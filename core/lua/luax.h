@@ -32,13 +32,16 @@ lua_Number qn_field_number(lua_State *L, int index, const char *name, lua_Number
 bool qn_field_boolean(lua_State *L, int index, const char *name, bool otherwise);
 bool qn_field_given(lua_State *L, int index, const char *name);
 
-/* Bytes: `#b`, `tostring(b)`, `b:sub(i, j)`, `b:release()`. push takes its own reference. */
+/* Bytes: `#b`, `tostring(b)`, `b:sub(i, j)`, `b:release()`. push takes its own reference; new pushes an empty one, whose slot
+ * takes over the reference that is put there: nothing is lost if a later call raises. */
 void qn_lua_push_bytes(lua_State *L, struct qn_bytes *bytes);
+struct qn_bytes **qn_lua_new_bytes(lua_State *L);
 struct qn_bytes *qn_lua_check_bytes(lua_State *L, int index);
 struct qn_bytes *qn_lua_test_bytes(lua_State *L, int index); /* NULL for anything else */
 
 /* Secrets: concatenate into secrets, print as "[secret]", `:basic(user)`, `:form()`. push takes its own reference. */
 void qn_lua_push_secret(lua_State *L, struct qn_secret *secret);
+struct qn_secret **qn_lua_new_secret(lua_State *L);
 struct qn_secret *qn_lua_test_secret(lua_State *L, int index); /* NULL for anything else */
 
 /* Registers the metatables above. Called once a state by state.c. */
