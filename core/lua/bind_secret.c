@@ -1,6 +1,7 @@
 /* bind_secret.c - secrets as Lua values that do not print themselves, and quern.core.secret. See luax.h. */
 #include <string.h>
 
+#include "json/write.h"
 #include "lua/luax.h"
 
 struct qn_secret **qn_lua_new_secret(lua_State *L)
@@ -89,9 +90,23 @@ static int secret_form(lua_State *L)
     return filled(L, slot);
 }
 
+/* secret:json() -> secret, a JSON string with its quotes */
+static int secret_json(lua_State *L)
+{
+    size_t size;
+    const char *value = qn_secret_value(check_secret(L, 1), &size);
+    struct qn_secret **slot = qn_lua_new_secret(L);
+    struct qn_buf text;
+    qn_buf_init(&text, QN_BUF_NO_CAP);
+    if (qn_json_string(&text, value, size) == 0) *slot = qn_secret_new(text.data, text.size);
+    if (text.data) explicit_bzero(text.data, text.capacity);
+    qn_buf_free(&text);
+    return filled(L, slot);
+}
+
 const luaL_Reg qn_lua_secret_meta[] = {{"__gc", secret_gc}, {"__close", secret_gc}, {"__tostring", secret_tostring},
                                        {"__concat", secret_concat}, {NULL, NULL}};
-const luaL_Reg qn_lua_secret_methods[] = {{"basic", secret_basic}, {"form", secret_form}, {NULL, NULL}};
+const luaL_Reg qn_lua_secret_methods[] = {{"basic", secret_basic}, {"form", secret_form}, {"json", secret_json}, {NULL, NULL}};
 
 /* secret.new(text) -> secret */
 static int l_secret_new(lua_State *L)

@@ -39,7 +39,7 @@ struct qn_bytes **qn_lua_new_bytes(lua_State *L);
 struct qn_bytes *qn_lua_check_bytes(lua_State *L, int index);
 struct qn_bytes *qn_lua_test_bytes(lua_State *L, int index); /* NULL for anything else */
 
-/* Secrets: concatenate into secrets, print as "[secret]", `:basic(user)`, `:form()`. push takes its own reference. */
+/* Secrets: concatenate into secrets, print as "[secret]", `:basic(user)`, `:form()`, `:json()`. push takes its own reference. */
 void qn_lua_push_secret(lua_State *L, struct qn_secret *secret);
 struct qn_secret **qn_lua_new_secret(lua_State *L);
 struct qn_secret *qn_lua_test_secret(lua_State *L, int index); /* NULL for anything else */

@@ -34,6 +34,16 @@ function M.resolve(value, purpose, needed)
   return value
 end
 
+--- The same; a variable that is not set is raised.
+---@param value any
+---@param purpose? string
+---@return any
+function M.must(value, purpose)
+  local resolved, err = M.resolve(value, purpose)
+  if err then error(err, 0) end
+  return resolved
+end
+
 --- Adds the names of the variables that a table of options declares, at any depth, to a set.
 ---@param options any
 ---@param names table<string, boolean>

@@ -22,6 +22,7 @@ local json = require "quern.core.json"
 local url = require "quern.core.url"
 local authorizer = require "quern.authorizer"
 local auth = require "quern.auth"
+local bodies = require "quern.body"
 local flow = require "quern.core.flow"
 local grant = require "quern.grant"
 local limit = require "quern.limit"
@@ -124,27 +125,6 @@ local function target(client, request)
   return url.with_query(absolute, pairs_list)
 end
 
--- A form body; a secret once one of its values is.
-local function form_text(form)
-  local text = ""
-  for index, name in ipairs(options.names(form)) do
-    local value = form[name]
-    text = text .. (index > 1 and "&" or "") .. url.encode(name) .. "=" .. (secrets.is(value) and value:form() or url.encode(tostring(value)))
-  end
-  return text
-end
-
-local function body_of(request, headers)
-  if request.json ~= nil then
-    headers["Content-Type"] = headers["Content-Type"] or "application/json"
-    return json.encode(request.json)
-  elseif request.form then
-    headers["Content-Type"] = "application/x-www-form-urlencoded"
-    return form_text(request.form)
-  end
-  return request.body
-end
-
 --- Sends a request and waits for an answer that is accepted, through auth, limit and the failure table.
 ---@async
 ---@param request { method?: string, path?: string, url?: string, query?: table, headers?: table, json?: any, form?: table, body?: any, safe?: boolean }
@@ -161,8 +141,8 @@ function Client:send(request, opts)
   if not absolute then return nil, err end
   local headers = { Accept = "application/json" }
   for name, value in pairs(self.fixed_headers) do headers[name] = value end
-  for name, value in pairs(request.headers or {}) do headers[name] = value end
-  local body = body_of(request, headers)
+  for name, value in pairs(request.headers or {}) do headers[name] = grant.must(value, "header " .. name) end
+  local body = bodies.of(request, headers)
   return attempt.send(self, {
     method = request.method or (body and "POST" or "GET"), url = absolute, headers = headers, body = body, safe = request.safe,
   }, opts or {})
