@@ -122,7 +122,8 @@ static int read_lines(struct qn_env *env, FILE *file, struct qn_err *err)
     while (rc == 0 && getline(&line, &room, file) >= 0) {
         number++;
         if (add_line(env, line, &memory)) continue;
-        rc = memory ? qn_fail(err, QN_ESYNTAX, "line %d is not NAME=value", number) : qn_fail(err, QN_ENOMEM, "out of memory");
+        rc = memory ? qn_fail(err, QN_ESYNTAX, "line %d is not NAME=value", number)
+                    : qn_fail(err, QN_ENOMEM, "out of memory");
     }
     if (rc == 0 && ferror(file)) rc = qn_fail_errno(err, QN_EIO, errno, "cannot be read");
     if (line) explicit_bzero(line, room);

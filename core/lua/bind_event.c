@@ -1,4 +1,5 @@
-/* bind_event.c - quern.core.event: one structured fact about a run, as one JSON line, redacted, to the runtime's callback. */
+/* bind_event.c - quern.core.event: one structured fact about a run, as one JSON line, redacted, to the runtime's
+ * callback. */
 #include <lauxlib.h>
 #include <string.h>
 

@@ -36,9 +36,10 @@ static void push_headers(lua_State *L, const struct qn_result *result)
 static void push_result(lua_State *L, const struct qn_result *result)
 {
     static const char *const kinds[] = {
-        [QN_RESULT_ANSWER] = "answer", [QN_RESULT_DNS] = "dns", [QN_RESULT_CONNECT] = "connect", [QN_RESULT_TIMEOUT] = "timeout",
-        [QN_RESULT_RESET] = "reset", [QN_RESULT_TRUNCATED] = "truncated", [QN_RESULT_TOO_LARGE] = "too_large",
-        [QN_RESULT_TLS] = "tls", [QN_RESULT_DENIED] = "denied", [QN_RESULT_FAILED] = "failed"};
+        [QN_RESULT_ANSWER] = "answer",       [QN_RESULT_DNS] = "dns",     [QN_RESULT_CONNECT] = "connect",
+        [QN_RESULT_TIMEOUT] = "timeout",     [QN_RESULT_RESET] = "reset", [QN_RESULT_TRUNCATED] = "truncated",
+        [QN_RESULT_TOO_LARGE] = "too_large", [QN_RESULT_TLS] = "tls",     [QN_RESULT_DENIED] = "denied",
+        [QN_RESULT_FAILED] = "failed"};
     lua_createtable(L, 0, 6);
     lua_pushstring(L, kinds[result->kind]);
     lua_setfield(L, -2, "kind");
@@ -92,7 +93,8 @@ static size_t check_headers(lua_State *L, struct qn_header *headers)
         headers[i] = (struct qn_header){.name = name, .secret = qn_lua_test_secret(L, -1)};
         if (headers[i].secret) {
             const char *value = qn_secret_value(headers[i].secret, &value_size);
-            if (!qn_header_value_valid(value, value_size)) luaL_error(L, "the secret value of header '%s' holds a line break", name);
+            if (!qn_header_value_valid(value, value_size))
+                luaL_error(L, "the secret value of header '%s' holds a line break", name);
         } else {
             headers[i].value = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &value_size) : NULL;
             if (!headers[i].value || !qn_header_value_valid(headers[i].value, value_size)) {

@@ -108,9 +108,14 @@ static int l_url_loopback(lua_State *L)
 
 int luaopen_quern_core_url(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"join", l_url_join}, {"resolve", l_url_resolve}, {"same_origin", l_url_same_origin}, {"origin", l_url_origin},
-        {"with_query", l_url_with_query}, {"encode", l_url_encode}, {"loopback", l_url_loopback}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"join", l_url_join},
+                                         {"resolve", l_url_resolve},
+                                         {"same_origin", l_url_same_origin},
+                                         {"origin", l_url_origin},
+                                         {"with_query", l_url_with_query},
+                                         {"encode", l_url_encode},
+                                         {"loopback", l_url_loopback},
+                                         {NULL, NULL}};
     luaL_newmetatable(L, TEXT);
     lua_pushcfunction(L, text_gc);
     lua_setfield(L, -2, "__gc");

@@ -104,9 +104,13 @@ static int secret_json(lua_State *L)
     return filled(L, slot);
 }
 
-const luaL_Reg qn_lua_secret_meta[] = {{"__gc", secret_gc}, {"__close", secret_gc}, {"__tostring", secret_tostring},
-                                       {"__concat", secret_concat}, {NULL, NULL}};
-const luaL_Reg qn_lua_secret_methods[] = {{"basic", secret_basic}, {"form", secret_form}, {"json", secret_json}, {NULL, NULL}};
+const luaL_Reg qn_lua_secret_meta[] = {{"__gc", secret_gc},
+                                       {"__close", secret_gc},
+                                       {"__tostring", secret_tostring},
+                                       {"__concat", secret_concat},
+                                       {NULL, NULL}};
+const luaL_Reg qn_lua_secret_methods[] = {
+    {"basic", secret_basic}, {"form", secret_form}, {"json", secret_json}, {NULL, NULL}};
 
 /* secret.new(text) -> secret */
 static int l_secret_new(lua_State *L)

@@ -26,7 +26,8 @@ static int l_server_listen(lua_State *L)
     struct qn_server **slot = lua_newuserdatauv(L, sizeof *slot, 0);
     *slot = NULL;
     luaL_setmetatable(L, SERVER);
-    if (qn_server_listen(qn_runtime_of(L)->loop, host, (unsigned)port, slot, &err) < 0) return qn_lua_fail(L, "network", &err);
+    if (qn_server_listen(qn_runtime_of(L)->loop, host, (unsigned)port, slot, &err) < 0)
+        return qn_lua_fail(L, "network", &err);
     return 1;
 }
 
@@ -199,7 +200,8 @@ static int served_index(lua_State *L)
 int luaopen_quern_core_server(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"listen", l_server_listen}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {{"port", l_server_port}, {"accept", l_server_accept}, {"close", l_server_close}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"port", l_server_port}, {"accept", l_server_accept}, {"close", l_server_close}, {NULL, NULL}};
     static const luaL_Reg served_methods[] = {{"respond", l_served_respond}, {NULL, NULL}};
     luaL_newmetatable(L, SERVER);
     lua_pushcfunction(L, server_gc);

@@ -109,8 +109,10 @@ static int l_task_join(lua_State *L)
 static int l_task_cancel(lua_State *L)
 {
     struct qn_task *task = check_task(L, 1);
-    if (lua_isnoneornil(L, 2)) qn_lua_push_error(L, "cancelled", "cancelled");
-    else lua_pushvalue(L, 2);
+    if (lua_isnoneornil(L, 2))
+        qn_lua_push_error(L, "cancelled", "cancelled");
+    else
+        lua_pushvalue(L, 2);
     qn_task_cancel(L, task);
     return 0;
 }
@@ -341,8 +343,8 @@ static void new_type(lua_State *L, const char *name, const luaL_Reg *meta, const
 int luaopen_quern_core_task(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"spawn", l_task_spawn}, {"sleep", l_task_sleep}, {"event", l_task_event}, {"now", l_task_now},
-        {"wall", l_task_wall}, {"random", l_task_random}, {"yieldable", l_task_yieldable}, {NULL, NULL}};
+        {"spawn", l_task_spawn}, {"sleep", l_task_sleep},   {"event", l_task_event},         {"now", l_task_now},
+        {"wall", l_task_wall},   {"random", l_task_random}, {"yieldable", l_task_yieldable}, {NULL, NULL}};
     static const luaL_Reg task_meta[] = {{"__tostring", task_tostring}, {NULL, NULL}};
     static const luaL_Reg task_methods[] = {
         {"join", l_task_join}, {"cancel", l_task_cancel}, {"status", l_task_status}, {NULL, NULL}};

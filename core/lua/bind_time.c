@@ -25,7 +25,8 @@ static int l_time_resolve(lua_State *L)
     struct qn_err err;
     int64_t ms;
     bool given;
-    if (qn_time_resolve(text, size, luaL_checkinteger(L, 2), &ms, &given, &err) < 0) return qn_lua_fail(L, "time", &err);
+    if (qn_time_resolve(text, size, luaL_checkinteger(L, 2), &ms, &given, &err) < 0)
+        return qn_lua_fail(L, "time", &err);
     lua_pushinteger(L, ms);
     lua_pushboolean(L, given);
     return 2;
@@ -107,7 +108,7 @@ static int l_time_fixed_ms(lua_State *L)
 int luaopen_quern_core_time(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"parse", l_time_parse}, {"resolve", l_time_resolve}, {"format", l_time_format}, {"add", l_time_add},
+        {"parse", l_time_parse}, {"resolve", l_time_resolve},   {"format", l_time_format},     {"add", l_time_add},
         {"floor", l_time_floor}, {"duration", l_time_duration}, {"fixed_ms", l_time_fixed_ms}, {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;

@@ -25,8 +25,10 @@ static void hook(lua_State *L, lua_Debug *ar)
 static void watch(lua_State *L, struct qn_budget budget)
 {
     qn_state_of(L)->budget = budget;
-    if (budget.limit == 0) lua_sethook(L, NULL, 0, 0);
-    else lua_sethook(L, hook, LUA_MASKCOUNT, budget.tripped ? 1 : STEP);
+    if (budget.limit == 0)
+        lua_sethook(L, NULL, 0, 0);
+    else
+        lua_sethook(L, hook, LUA_MASKCOUNT, budget.tripped ? 1 : STEP);
 }
 
 struct qn_budget qn_budget_begin(lua_State *L, uint64_t instructions)

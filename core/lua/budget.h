@@ -1,8 +1,8 @@
 /* budget.h - how many Lua instructions one call of a script may use.
  *
- * Between begin and end a count hook watches; past the limit it raises "more than N Lua instructions", and again at every
- * further instruction, so that pcall cannot hide it. Coroutines made meanwhile are watched too. C functions (pattern
- * matching) are not counted. */
+ * Between begin and end a count hook watches; past the limit it raises "more than N Lua instructions", and again at
+ * every further instruction, so that pcall cannot hide it. Coroutines made meanwhile are watched too. C functions
+ * (pattern matching) are not counted. */
 #pragma once
 
 #include <lua.h>

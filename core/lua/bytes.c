@@ -58,8 +58,10 @@ static int bytes_sub(lua_State *L)
     if (first < 1) first = 1;
     if (last < 0) last = size + last + 1;
     if (last > size) last = size;
-    if (first > last) lua_pushliteral(L, "");
-    else lua_pushlstring(L, qn_bytes_data(bytes) + first - 1, (size_t)(last - first + 1));
+    if (first > last)
+        lua_pushliteral(L, "");
+    else
+        lua_pushlstring(L, qn_bytes_data(bytes) + first - 1, (size_t)(last - first + 1));
     return 1;
 }
 

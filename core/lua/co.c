@@ -62,8 +62,10 @@ static void disown(struct qn_task *child)
 {
     struct qn_task *parent = child->parent;
     if (!parent) return;
-    if (child->prev_sibling) child->prev_sibling->next_sibling = child->next_sibling;
-    else parent->first_child = child->next_sibling;
+    if (child->prev_sibling)
+        child->prev_sibling->next_sibling = child->next_sibling;
+    else
+        parent->first_child = child->next_sibling;
     if (child->next_sibling) child->next_sibling->prev_sibling = child->prev_sibling;
     child->parent = child->prev_sibling = child->next_sibling = NULL;
 }
@@ -226,7 +228,8 @@ static void settle(lua_State *L, struct qn_task *task, int status, int results)
         lua_getiuservalue(L, -1, VALUE_CANCEL);
         lua_remove(L, -2);
     } else if (status == LUA_YIELD) {
-        qn_lua_push_error(L, "script", "coroutine.yield() outside a coroutine of your own: a task waits through quern's functions");
+        qn_lua_push_error(L, "script",
+                          "coroutine.yield() outside a coroutine of your own: a task waits through quern's functions");
     } else {
         explain(L, co);
     }
@@ -298,8 +301,9 @@ void qn_wait_check(lua_State *L)
     if (qn_state_of(L)->worker) luaL_error(L, "waiting is not possible in a transform");
     if (!current(L)) luaL_error(L, "waiting is possible only inside a task");
     if (!lua_isyieldable(L)) {
-        luaL_error(L, "waiting is not possible here: inside table.sort, string.gsub, tostring, require, a metamethod that C "
-                      "calls, or while a variable is closed");
+        luaL_error(
+            L, "waiting is not possible here: inside table.sort, string.gsub, tostring, require, a metamethod that C "
+               "calls, or while a variable is closed");
     }
 }
 

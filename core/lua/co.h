@@ -1,15 +1,16 @@
 /* co.h - tasks: coroutines with a life of their own, children, and one place that resumes them.
  *
- * A task is a Lua userdata. Until it has finished it is anchored in the registry, with its coroutine. It waits for at most
- * one op. When its function ends, its children are cancelled and waited for; then whoever joins it is told. Main thread. */
+ * A task is a Lua userdata. Until it has finished it is anchored in the registry, with its coroutine. It waits for at
+ * most one op. When its function ends, its children are cancelled and waited for; then whoever joins it is told. Main
+ * thread. */
 #pragma once
 
 #include <lua.h>
 
 #include "lua/runtime.h"
 
-/* Makes a task of the function and its n arguments on top of L's stack (popped) and pushes its userdata. It is a child of
- * the current task, if there is one. May raise. */
+/* Makes a task of the function and its n arguments on top of L's stack (popped) and pushes its userdata. It is a child
+ * of the current task, if there is one. May raise. */
 struct qn_task *qn_task_spawn(lua_State *L, int n);
 /* Cancels: the error on top of L's stack (popped) is raised in it at its wait. A finished task stays as it is. */
 void qn_task_cancel(lua_State *L, struct qn_task *task);

@@ -1,7 +1,8 @@
 /* luax.h - what every binding needs: error values, option fields, shared bytes and secrets as userdata.
  *
  * A failure of the world is returned as `nil, err`, err being a table { kind=, message=, ... } with the metatable
- * "quern.error", whose __tostring is the message. Misuse raises at the caller's line. The thread that owns the state. */
+ * "quern.error", whose __tostring is the message. Misuse raises at the caller's line. The thread that owns the state.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -32,14 +33,15 @@ lua_Number qn_field_number(lua_State *L, int index, const char *name, lua_Number
 bool qn_field_boolean(lua_State *L, int index, const char *name, bool otherwise);
 bool qn_field_given(lua_State *L, int index, const char *name);
 
-/* Bytes: `#b`, `tostring(b)`, `b:sub(i, j)`, `b:release()`. push takes its own reference; new pushes an empty one, whose slot
- * takes over the reference that is put there: nothing is lost if a later call raises. */
+/* Bytes: `#b`, `tostring(b)`, `b:sub(i, j)`, `b:release()`. push takes its own reference; new pushes an empty one,
+ * whose slot takes over the reference that is put there: nothing is lost if a later call raises. */
 void qn_lua_push_bytes(lua_State *L, struct qn_bytes *bytes);
 struct qn_bytes **qn_lua_new_bytes(lua_State *L);
 struct qn_bytes *qn_lua_check_bytes(lua_State *L, int index);
 struct qn_bytes *qn_lua_test_bytes(lua_State *L, int index); /* NULL for anything else */
 
-/* Secrets: concatenate into secrets, print as "[secret]", `:basic(user)`, `:form()`, `:json()`. push takes its own reference. */
+/* Secrets: concatenate into secrets, print as "[secret]", `:basic(user)`, `:form()`, `:json()`. push takes its own
+ * reference. */
 void qn_lua_push_secret(lua_State *L, struct qn_secret *secret);
 struct qn_secret **qn_lua_new_secret(lua_State *L);
 struct qn_secret *qn_lua_test_secret(lua_State *L, int index); /* NULL for anything else */

@@ -95,7 +95,8 @@ static int drive(struct qn_runtime *runtime, struct qn_task *root, struct qn_err
     while (!qn_task_finished(root)) {
         qn_tasks_drain(runtime);
         if (qn_task_finished(root)) break;
-        if (runtime->interrupted) interrupt(runtime, root); /* after its first turn, so that it can answer in its own words */
+        if (runtime->interrupted)
+            interrupt(runtime, root); /* after its first turn, so that it can answer in its own words */
         bool ready = qn_sched_has_ready(&runtime->sched);
         if (!ready && !qn_loop_alive(runtime->loop)) {
             return qn_fail(err, QN_ESTATE, "internal error: a task waits for something that cannot happen");
@@ -140,8 +141,10 @@ static int report_failure(struct qn_runtime *runtime, struct qn_err *err)
     lua_State *L = runtime->L; /* [task] */
     lua_pushcfunction(L, error_text);
     lua_insert(L, -2);
-    if (lua_pcall(L, 1, 1, 0) != LUA_OK) qn_fail(err, QN_ESCRIPT, "a script failed, and so did its message");
-    else qn_fail(err, QN_ESCRIPT, "%s", lua_tostring(L, -1));
+    if (lua_pcall(L, 1, 1, 0) != LUA_OK)
+        qn_fail(err, QN_ESCRIPT, "a script failed, and so did its message");
+    else
+        qn_fail(err, QN_ESCRIPT, "%s", lua_tostring(L, -1));
     lua_pop(L, 1);
     return QN_ESCRIPT;
 }

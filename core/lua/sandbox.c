@@ -1,8 +1,8 @@
 /* sandbox.c - quern.core.sandbox: the globals that a script gets, and loading it.
  *
  * What a script has is a list of what is allowed: tables are copies, so that a script cannot change the library's own.
- * sandbox.load gives a function that runs the script's top level; while it runs, what waits, reads a clock or draws chance
- * refuses (a worker loads the same bytes again and must come to the same functions). Any state. */
+ * sandbox.load gives a function that runs the script's top level; while it runs, what waits, reads a clock or draws
+ * chance refuses (a worker loads the same bytes again and must come to the same functions). Any state. */
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,13 +19,14 @@
 #define MAX_FILE_BYTES (4 << 20)
 
 static const char *const base_names[] = {
-    "assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "rawequal", "rawget", "rawlen", "rawset", "select",
-    "setmetatable", "tonumber", "tostring", "type", "warn", "xpcall", "_VERSION", NULL};
+    "assert", "error",  "getmetatable", "ipairs",   "next",     "pairs", "pcall", "rawequal", "rawget",   "rawlen",
+    "rawset", "select", "setmetatable", "tonumber", "tostring", "type",  "warn",  "xpcall",   "_VERSION", NULL};
 
 /* Modules of the library that scripts may name. */
 static const char *const public_modules[] = {
-    "quern", "quern.auth", "quern.chunk", "quern.events", "quern.genesys", "quern.http", "quern.json", "quern.limit", "quern.log",
-    "quern.pages", "quern.param", "quern.retry", "quern.task", "quern.time", "quern.transform", "quern.validate", NULL};
+    "quern",           "quern.auth",     "quern.chunk", "quern.events", "quern.genesys", "quern.http", "quern.json",
+    "quern.limit",     "quern.log",      "quern.pages", "quern.param",  "quern.retry",   "quern.task", "quern.time",
+    "quern.transform", "quern.validate", NULL};
 
 /* Copies global `name` (a table) without the fields in `without` and pushes the copy. */
 static void push_copy(lua_State *L, const char *name, const char *const *without)
@@ -157,7 +158,8 @@ static bool is_file_module(const char *name)
 /* lua-cjson as Debian has it, in an instance of its own: a script's settings stay the script's. */
 static int require_cjson(lua_State *L)
 {
-    static const char *const places[] = {"/usr/lib/x86_64-linux-gnu/lua/5.4/cjson.so", "/usr/lib/aarch64-linux-gnu/lua/5.4/cjson.so",
+    static const char *const places[] = {"/usr/lib/x86_64-linux-gnu/lua/5.4/cjson.so",
+                                         "/usr/lib/aarch64-linux-gnu/lua/5.4/cjson.so",
                                          "/usr/local/lib/lua/5.4/cjson.so", NULL};
     lua_getglobal(L, "package");
     for (int i = 0; places[i]; i++) {
@@ -302,7 +304,8 @@ static int l_sandbox_environment(lua_State *L)
 
 int luaopen_quern_core_sandbox(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"load", l_sandbox_load}, {"environment", l_sandbox_environment}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"load", l_sandbox_load}, {"environment", l_sandbox_environment}, {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }

@@ -1,5 +1,5 @@
-/* sim.c - see sim.h. The transport calls serve inside start, that is inside http.send: Lua is running, so calling Lua is
- * safe; an error of the function becomes a refused start. */
+/* sim.c - see sim.h. The transport calls serve inside start, that is inside http.send: Lua is running, so calling Lua
+ * is safe; an error of the function becomes a refused start. */
 #include "lua/sim.h"
 
 #include <lauxlib.h>
@@ -13,8 +13,8 @@ static const char serve_key; /* registry: the Lua function */
 
 #define MAX_HEADERS 64
 
-static const char *const kinds[] = {"answer", "dns", "connect", "timeout", "reset", "truncated", "too_large", "tls", "denied",
-                                    "failed", NULL};
+static const char *const kinds[] = {"answer",    "dns", "connect", "timeout", "reset", "truncated",
+                                    "too_large", "tls", "denied",  "failed",  NULL};
 
 struct call {
     const struct qn_request *request;
@@ -45,7 +45,8 @@ static void push_request(lua_State *L, const struct qn_request *request)
         const char *text = qn_secret_value(request->secret_body, &size);
         lua_pushlstring(L, text, size);
     } else {
-        lua_pushlstring(L, request->body ? qn_bytes_data(request->body) : "", request->body ? qn_bytes_size(request->body) : 0);
+        lua_pushlstring(L, request->body ? qn_bytes_data(request->body) : "",
+                        request->body ? qn_bytes_size(request->body) : 0);
     }
     lua_setfield(L, -2, "body");
 }

@@ -25,11 +25,10 @@ static const struct module pure_modules[] = {
 };
 
 static const struct module main_modules[] = {
-    {"task", luaopen_quern_core_task},   {"http", luaopen_quern_core_http},       {"url", luaopen_quern_core_url},
-    {"header", luaopen_quern_core_header}, {"flow", luaopen_quern_core_flow},     {"server", luaopen_quern_core_server},
+    {"task", luaopen_quern_core_task},       {"http", luaopen_quern_core_http},   {"url", luaopen_quern_core_url},
+    {"header", luaopen_quern_core_header},   {"flow", luaopen_quern_core_flow},   {"server", luaopen_quern_core_server},
     {"convert", luaopen_quern_core_convert}, {"run", luaopen_quern_core_run},     {"event", luaopen_quern_core_event},
-    {"env", luaopen_quern_core_env},     {"files", luaopen_quern_core_files},
-    {"sim", luaopen_quern_core_sim},
+    {"env", luaopen_quern_core_env},         {"files", luaopen_quern_core_files}, {"sim", luaopen_quern_core_sim},
 };
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
@@ -130,7 +129,8 @@ static int open_state(lua_State *L)
 {
     const struct qn_state_options *options = lua_touserdata(L, 1);
     luaL_openlibs(L);
-    lua_gc(L, LUA_GCINC, 120, 400, 0); /* little garbage may pile up: what Lua holds is small, what it points to is not */
+    lua_gc(L, LUA_GCINC, 120, 400,
+           0); /* little garbage may pile up: what Lua holds is small, what it points to is not */
     guard_strings(L);
     set_paths(L, options->lib_dir);
     qn_lua_open_types(L);

@@ -17,8 +17,8 @@ struct qn_runtime;
 
 struct qn_state_options {
     bool worker;
-    const char *lib_dir;      /* the folder that holds quern/ (lua/ in the tree); copied */
-    size_t memory_limit;      /* bytes; 0: 256 MB for workers, no limit for a main state */
+    const char *lib_dir;        /* the folder that holds quern/ (lua/ in the tree); copied */
+    size_t memory_limit;        /* bytes; 0: 256 MB for workers, no limit for a main state */
     struct qn_runtime *runtime; /* main states; borrowed until qn_state_free */
 };
 
@@ -26,9 +26,9 @@ struct qn_state_options {
 struct qn_state {
     struct qn_runtime *runtime; /* NULL in a worker */
     bool worker;
-    bool loading;              /* a script's top level is running: it must be pure */
+    bool loading; /* a script's top level is running: it must be pure */
     size_t memory_limit, memory_used;
-    struct qn_budget budget;   /* instructions; see budget.h */
+    struct qn_budget budget; /* instructions; see budget.h */
 };
 
 lua_State *qn_state_new(const struct qn_state_options *options, struct qn_err *err);

@@ -125,7 +125,8 @@ static void say_reason(const struct qn_curl_end *end, struct qn_result *result)
         break;
     case QN_RESULT_DENIED:
         if (end->denied)
-            say(result, "plain http to %s refused: it is not a loopback address (use https, or --allow-insecure)", where);
+            say(result, "plain http to %s refused: it is not a loopback address (use https, or --allow-insecure)",
+                where);
         else
             say(result, "request to %s refused: %s", end->host, end->detail);
         break;

@@ -1,8 +1,9 @@
 /* oauth.c - see oauth.h. */
 #include "net/oauth.h"
 
-#define HOUR_S        3600
-#define MOST_REFUSALS 3 /* an API that answers 401 at random must not end a run whose credentials are known to be good */
+#define HOUR_S 3600
+#define MOST_REFUSALS                                                                                                  \
+    3 /* an API that answers 401 at random must not end a run whose credentials are known to be good */
 
 enum qn_oauth_need qn_oauth_ask(struct qn_oauth *oauth, uint64_t now_ms)
 {

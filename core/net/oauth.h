@@ -15,8 +15,8 @@ struct qn_oauth {
     bool accepted;        /* an API answer has accepted this generation */
     bool dropped;         /* a 401 ended the last generation */
     bool replacement;     /* ... and this one was fetched for that */
-    bool proven;            /* some generation was accepted: the credentials are good */
-    unsigned refusals;      /* replacements in a row that were refused before they were accepted */
+    bool proven;          /* some generation was accepted: the credentials are good */
+    unsigned refusals;    /* replacements in a row that were refused before they were accepted */
     uint64_t renew_at_ms; /* monotonic */
     uint64_t expires_at_ms;
 };
@@ -33,7 +33,7 @@ void qn_oauth_failed(struct qn_oauth *oauth);
 void qn_oauth_accepted(struct qn_oauth *oauth, uint64_t generation);
 
 enum qn_oauth_refusal { QN_OAUTH_REPLAY, QN_OAUTH_DENIED };
-/* A 401 for a request sent with `generation`. REPLAY: ask again (the token of an older generation has been replaced, or this
- * one is dropped now, and one asker fetches for all). DENIED: the token that replaced a refused one was itself refused before
- * it was ever accepted; where an earlier generation was accepted, three such replacements in a row. */
+/* A 401 for a request sent with `generation`. REPLAY: ask again (the token of an older generation has been replaced, or
+ * this one is dropped now, and one asker fetches for all). DENIED: the token that replaced a refused one was itself
+ * refused before it was ever accepted; where an earlier generation was accepted, three such replacements in a row. */
 enum qn_oauth_refusal qn_oauth_refused(struct qn_oauth *oauth, uint64_t generation);

@@ -4,9 +4,9 @@
  *
  * Without arguments it runs every *_test.lua of this folder.
  *
- * A file is run once to learn its tests, then once a test with that test's number. After each test the runtime is freed, and
- * tasks, handles and bytes that are left fail the test. --self-check leaks on purpose and passes only if that is noticed.
- * Prints a line a test and, last, "N passed, N failed". */
+ * A file is run once to learn its tests, then once a test with that test's number. After each test the runtime is
+ * freed, and tasks, handles and bytes that are left fail the test. --self-check leaks on purpose and passes only if
+ * that is noticed. Prints a line a test and, last, "N passed, N failed". */
 #include <glob.h>
 #include <lauxlib.h>
 #include <signal.h>
@@ -23,7 +23,7 @@ static const char *lib_dir, *harness_dir;
 static bool gc_stress, self_check, verbose;
 
 struct outcome {
-    int tests;      /* how many the file declares */
+    int tests; /* how many the file declares */
     char name[256];
     char failure[2048];
 };
@@ -49,8 +49,10 @@ static int l_events(lua_State *L)
 
 static int l_setenv(lua_State *L)
 {
-    if (lua_isnoneornil(L, 2)) unsetenv(luaL_checkstring(L, 1));
-    else setenv(luaL_checkstring(L, 1), luaL_checkstring(L, 2), 1);
+    if (lua_isnoneornil(L, 2))
+        unsetenv(luaL_checkstring(L, 1));
+    else
+        setenv(luaL_checkstring(L, 1), luaL_checkstring(L, 2), 1);
     return 0;
 }
 
@@ -81,7 +83,8 @@ static int prepare(lua_State *L)
     if (gc_stress) lua_gc(L, LUA_GCINC, 1, 1000, 0); /* a collector that never rests */
     if (luaL_loadstring(L, "local path, number = ...\n"
                            "local harness = require 'harness'\n"
-                           "return function() harness_result = harness.run(path, number) end") != LUA_OK) return lua_error(L);
+                           "return function() harness_result = harness.run(path, number) end") != LUA_OK)
+        return lua_error(L);
     lua_pushvalue(L, 1);
     lua_pushvalue(L, 2);
     lua_call(L, 2, 1);
@@ -118,8 +121,12 @@ static struct outcome run(const char *path, int number)
     state = NULL;
     size_t blocks = qn_mem_blocks();
     void *leak = NULL;
-    struct qn_runtime_options options = {.lib_dir = lib_dir, .simulated = true, .start_wall_ms = START_WALL_MS, .seed = 1,
-                                         .on_event = print_event, .user = &state};
+    struct qn_runtime_options options = {.lib_dir = lib_dir,
+                                         .simulated = true,
+                                         .start_wall_ms = START_WALL_MS,
+                                         .seed = 1,
+                                         .on_event = print_event,
+                                         .user = &state};
     if (qn_runtime_new(&options, &runtime, &err) < 0) {
         note(&outcome, "cannot make a runtime: %s", err.text);
         return outcome;
@@ -180,13 +187,18 @@ int main(int argc, char **argv)
     int passed = 0, failed = 0, at = 1;
     signal(SIGPIPE, SIG_IGN);
     for (; at < argc && argv[at][0] == '-'; at++) {
-        if (!strcmp(argv[at], "--gc-stress")) gc_stress = true;
-        else if (!strcmp(argv[at], "--self-check")) self_check = true;
-        else if (!strcmp(argv[at], "--events")) verbose = true;
-        else return fprintf(stderr, "quern-lua-tests: no option %s\n", argv[at]), 2;
+        if (!strcmp(argv[at], "--gc-stress"))
+            gc_stress = true;
+        else if (!strcmp(argv[at], "--self-check"))
+            self_check = true;
+        else if (!strcmp(argv[at], "--events"))
+            verbose = true;
+        else
+            return fprintf(stderr, "quern-lua-tests: no option %s\n", argv[at]), 2;
     }
     if (at < argc && at + 2 >= argc) {
-        fprintf(stderr, "usage: quern-lua-tests [--gc-stress] [--self-check] [--events] [LIB_DIR HARNESS_DIR FILE...]\n");
+        fprintf(stderr,
+                "usage: quern-lua-tests [--gc-stress] [--self-check] [--events] [LIB_DIR HARNESS_DIR FILE...]\n");
         return 2;
     }
     lib_dir = at < argc ? argv[at] : QN_LIBRARY_DIR;
