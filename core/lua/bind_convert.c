@@ -422,24 +422,12 @@ static const luaL_Reg workers_methods[] = {
 };
 static const luaL_Reg functions[] = {{"plan", l_plan}, {"workers", l_workers}, {NULL, NULL}};
 
-static void new_type(lua_State *L, const char *name, const luaL_Reg *meta, const luaL_Reg *methods)
-{
-    luaL_newmetatable(L, name);
-    luaL_setfuncs(L, meta, 0);
-    if (methods) {
-        lua_newtable(L);
-        luaL_setfuncs(L, methods, 0);
-        lua_setfield(L, -2, "__index");
-    }
-    lua_pop(L, 1);
-}
-
 int luaopen_quern_core_convert(lua_State *L)
 {
-    new_type(L, JOB, job_meta, NULL);
-    new_type(L, DOC, doc_meta, NULL);
-    new_type(L, BATCH, batch_meta, batch_methods);
-    new_type(L, WORKERS, workers_meta, workers_methods);
+    qn_lua_new_type(L, JOB, job_meta, NULL);
+    qn_lua_new_type(L, DOC, doc_meta, NULL);
+    qn_lua_new_type(L, BATCH, batch_meta, batch_methods);
+    qn_lua_new_type(L, WORKERS, workers_meta, workers_methods);
     qn_lua_open_plan(L);
     luaL_newlib(L, functions);
     return 1;

@@ -282,21 +282,6 @@ static int l_oauth_refused(lua_State *L)
     return 1;
 }
 
-static void new_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction gc)
-{
-    luaL_newmetatable(L, name);
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
-    if (gc) {
-        lua_pushcfunction(L, gc);
-        lua_pushvalue(L, -1);
-        lua_setfield(L, -3, "__gc");
-        lua_setfield(L, -2, "__close");
-    }
-    lua_pop(L, 1);
-}
-
 int luaopen_quern_core_flow(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"retry", l_flow_retry},
@@ -315,11 +300,13 @@ int luaopen_quern_core_flow(lua_State *L)
     static const luaL_Reg oauth[] = {{"ask", l_oauth_ask},         {"fetched", l_oauth_fetched},
                                      {"failed", l_oauth_failed},   {"accepted", l_oauth_accepted},
                                      {"refused", l_oauth_refused}, {NULL, NULL}};
-    new_type(L, RETRY, retry, NULL);
-    new_type(L, BREAKER, breaker, NULL);
-    new_type(L, LIMIT, limit, limit_gc);
-    new_type(L, TICKET, ticket, l_ticket_leave);
-    new_type(L, OAUTH, oauth, NULL);
+    static const luaL_Reg limit_meta[] = {{"__gc", limit_gc}, {NULL, NULL}};
+    static const luaL_Reg ticket_meta[] = {{"__gc", l_ticket_leave}, {"__close", l_ticket_leave}, {NULL, NULL}};
+    qn_lua_new_type(L, RETRY, NULL, retry);
+    qn_lua_new_type(L, BREAKER, NULL, breaker);
+    qn_lua_new_type(L, LIMIT, limit_meta, limit);
+    qn_lua_new_type(L, TICKET, ticket_meta, ticket);
+    qn_lua_new_type(L, OAUTH, NULL, oauth);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -329,8 +329,8 @@ int luaopen_quern_core_run(lua_State *L)
     static const luaL_Reg functions[] = {
         {"tree", qn_lua_new_tree}, {"sink", l_run_sink}, {"sequencer", l_run_sequencer}, {NULL, NULL}};
     qn_lua_open_tree(L);
-    qn_run_new_type(L, SINK, sink_meta, sink_methods);
-    qn_run_new_type(L, SEQUENCER, sequencer_meta, sequencer_methods);
+    qn_lua_new_type(L, SINK, sink_meta, sink_methods);
+    qn_lua_new_type(L, SEQUENCER, sequencer_meta, sequencer_methods);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -10,7 +10,6 @@
 void qn_run_check_options(lua_State *L, const char *const *names);
 /* Pushes a zeroed userdata of that type with so many user values. */
 void *qn_run_new_box(lua_State *L, const char *type, size_t size, int values);
-void qn_run_new_type(lua_State *L, const char *name, const luaL_Reg *meta, const luaL_Reg *methods);
 
 void qn_lua_open_tree(lua_State *L); /* makes the type known */
 int qn_lua_new_tree(lua_State *L);   /* tree{...} of quern.core.run */

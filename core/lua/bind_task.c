@@ -326,20 +326,6 @@ static int l_task_yieldable(lua_State *L)
     return 1;
 }
 
-static void new_type(lua_State *L, const char *name, const luaL_Reg *meta, const luaL_Reg *methods)
-{
-    luaL_newmetatable(L, name);
-    luaL_setfuncs(L, meta, 0);
-    if (methods) {
-        lua_newtable(L);
-        luaL_setfuncs(L, methods, 0);
-        lua_setfield(L, -2, "__index");
-    }
-    lua_pushboolean(L, false);
-    lua_setfield(L, -2, "__metatable");
-    lua_pop(L, 1);
-}
-
 int luaopen_quern_core_task(lua_State *L)
 {
     static const luaL_Reg functions[] = {
@@ -351,13 +337,12 @@ int luaopen_quern_core_task(lua_State *L)
     static const luaL_Reg sleep_meta[] = {{"__gc", sleep_gc}, {NULL, NULL}};
     static const luaL_Reg wait_meta[] = {{"__gc", event_wait_gc}, {NULL, NULL}};
     static const luaL_Reg join_meta[] = {{"__gc", join_gc}, {NULL, NULL}};
-    static const luaL_Reg none[] = {{NULL, NULL}};
     static const luaL_Reg event_methods[] = {{"wait", l_event_wait}, {"set", l_event_set}, {NULL, NULL}};
-    new_type(L, QN_LUA_TASK, task_meta, task_methods);
-    new_type(L, SLEEP, sleep_meta, NULL);
-    new_type(L, EVENT, none, event_methods);
-    new_type(L, EVENT ".wait", wait_meta, NULL);
-    new_type(L, JOIN, join_meta, NULL);
+    qn_lua_new_type(L, QN_LUA_TASK, task_meta, task_methods);
+    qn_lua_new_type(L, SLEEP, sleep_meta, NULL);
+    qn_lua_new_type(L, EVENT, NULL, event_methods);
+    qn_lua_new_type(L, EVENT ".wait", wait_meta, NULL);
+    qn_lua_new_type(L, JOIN, join_meta, NULL);
     luaL_newlib(L, functions);
     return 1;
 }

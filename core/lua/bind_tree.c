@@ -31,19 +31,6 @@ void *qn_run_new_box(lua_State *L, const char *type, size_t size, int values)
     return box;
 }
 
-void qn_run_new_type(lua_State *L, const char *name, const luaL_Reg *meta, const luaL_Reg *methods)
-{
-    if (luaL_newmetatable(L, name)) {
-        luaL_setfuncs(L, meta, 0);
-        lua_newtable(L);
-        luaL_setfuncs(L, methods, 0);
-        lua_setfield(L, -2, "__index");
-        lua_pushstring(L, name);
-        lua_setfield(L, -2, "__metatable");
-    }
-    lua_pop(L, 1);
-}
-
 struct qn_tree *qn_lua_check_tree(lua_State *L, int index)
 {
     struct qn_tree **box = luaL_checkudata(L, index, TREE);
@@ -226,5 +213,5 @@ void qn_lua_open_tree(lua_State *L)
                                             {"reopen", l_tree_reopen}, {"leaves", l_tree_leaves},
                                             {"state", l_tree_state},   {"counts", l_tree_counts},
                                             {"tiled", l_tree_tiled},   {NULL, NULL}};
-    qn_run_new_type(L, TREE, tree_meta, tree_methods);
+    qn_lua_new_type(L, TREE, tree_meta, tree_methods);
 }

@@ -133,26 +133,27 @@ int luaopen_quern_core_error(lua_State *L)
 
 /* ---- types ---- */
 
-extern const luaL_Reg qn_lua_bytes_meta[], qn_lua_bytes_methods[];
-extern const luaL_Reg qn_lua_secret_meta[], qn_lua_secret_methods[];
-
-static void new_type(lua_State *L, const char *name, const luaL_Reg *meta, const luaL_Reg *methods)
+void qn_lua_new_type(lua_State *L, const char *name, const luaL_Reg *meta, const luaL_Reg *methods)
 {
-    if (luaL_newmetatable(L, name)) {
-        luaL_setfuncs(L, meta, 0);
+    luaL_newmetatable(L, name);
+    if (meta) luaL_setfuncs(L, meta, 0);
+    if (methods) {
         lua_newtable(L);
         luaL_setfuncs(L, methods, 0);
         lua_setfield(L, -2, "__index");
-        lua_pushstring(L, name);
-        lua_setfield(L, -2, "__metatable"); /* scripts see a name, not the table */
     }
+    lua_pushstring(L, name);
+    lua_setfield(L, -2, "__metatable");
     lua_pop(L, 1);
 }
 
+extern const luaL_Reg qn_lua_bytes_meta[], qn_lua_bytes_methods[];
+extern const luaL_Reg qn_lua_secret_meta[], qn_lua_secret_methods[];
+
 void qn_lua_open_types(lua_State *L)
 {
-    new_type(L, QN_LUA_BYTES, qn_lua_bytes_meta, qn_lua_bytes_methods);
-    new_type(L, QN_LUA_SECRET, qn_lua_secret_meta, qn_lua_secret_methods);
+    qn_lua_new_type(L, QN_LUA_BYTES, qn_lua_bytes_meta, qn_lua_bytes_methods);
+    qn_lua_new_type(L, QN_LUA_SECRET, qn_lua_secret_meta, qn_lua_secret_methods);
     luaL_newmetatable(L, QN_LUA_ERROR);
     lua_pushcfunction(L, l_error_tostring);
     lua_setfield(L, -2, "__tostring");

@@ -33,6 +33,10 @@ lua_Number qn_field_number(lua_State *L, int index, const char *name, lua_Number
 bool qn_field_boolean(lua_State *L, int index, const char *name, bool otherwise);
 bool qn_field_given(lua_State *L, int index, const char *name);
 
+/* Registers the metatable of a userdata type: metamethods and methods (either may be NULL). Scripts see its name
+ * instead of the table. */
+void qn_lua_new_type(lua_State *L, const char *name, const luaL_Reg *meta, const luaL_Reg *methods);
+
 /* Bytes: `#b`, `tostring(b)`, `b:sub(i, j)`, `b:release()`. push takes its own reference; new pushes an empty one,
  * whose slot takes over the reference that is put there: nothing is lost if a later call raises. */
 void qn_lua_push_bytes(lua_State *L, struct qn_bytes *bytes);
