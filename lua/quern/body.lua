@@ -19,7 +19,7 @@ local function marked(value, found)
     return found.mark .. #found
   end
   if not is_plain(value) then return value end
-  local copy = setmetatable({}, getmetatable(value))
+  local copy = json.is_array(value) and json.array {} or {}
   for key, item in pairs(value) do copy[key] = marked(item, found) end
   return copy
 end

@@ -148,7 +148,7 @@ def emulator_each_fault(bench):
 @case()
 def another_api(bench):
     """The script a newcomer writes: GET, static token, next link in the body, records two levels deep."""
-    shutil.copy(os.path.join(HERE, "cases", "shop.lua"), bench.path("shop.lua"))
+    shutil.copy(os.path.join(os.path.dirname(os.path.dirname(HERE)), "examples", "shop", "orders.lua"), bench.path("shop.lua"))
     lines = [line for line in bench.read("shop.lua").splitlines() if line.strip()]
     check(len(lines) <= 25, "the script has %d lines", len(lines))
     with open(os.path.join(os.path.dirname(os.path.dirname(HERE)), "README.md"), "rb") as readme:
