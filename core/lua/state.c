@@ -10,7 +10,7 @@
 #include "lua/luax.h"
 #include "lua/sim.h"
 
-#define WORKER_MEMORY ((size_t)256 << 20)
+#define DEFAULT_MEMORY ((size_t)256 << 20)
 
 _Static_assert(LUA_EXTRASPACE >= sizeof(void *), "the extra space of a thread holds a pointer to the state");
 
@@ -148,7 +148,7 @@ lua_State *qn_state_new(const struct qn_state_options *options, struct qn_err *e
     }
     state->worker = options->worker;
     state->runtime = options->runtime;
-    state->memory_limit = options->memory_limit ? options->memory_limit : options->worker ? WORKER_MEMORY : 0;
+    state->memory_limit = options->memory_limit ? options->memory_limit : DEFAULT_MEMORY;
     lua_State *L = lua_newstate(allocate, state);
     if (!L) {
         qn_free(state);

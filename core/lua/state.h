@@ -18,7 +18,7 @@ struct qn_runtime;
 struct qn_state_options {
     bool worker;
     const char *lib_dir;        /* the folder that holds quern/ (lua/ in the tree); copied */
-    size_t memory_limit;        /* bytes; 0: 256 MB for workers, no limit for a main state */
+    size_t memory_limit;        /* bytes; 0: 256 MB */
     struct qn_runtime *runtime; /* main states; borrowed until qn_state_free */
 };
 

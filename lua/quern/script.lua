@@ -56,6 +56,7 @@ local HINTS = {
   { "field 'getenv'", 'a variable is declared with quern.env "NAME", a secret with quern.secret.env "NAME"' },
   { "global 'io'", NO_OUTSIDE }, { "global 'debug'", NO_OUTSIDE }, { "global 'package'", NO_OUTSIDE },
   { "global 'dofile'", NO_OUTSIDE }, { "global 'loadfile'", NO_OUTSIDE },
+  { "not enough memory", "scripts may use 256 MB" },
 }
 
 -- `return quern.query { ... }` is a tail call: Lua has forgotten the line by the time the definition is checked. The line of
