@@ -298,6 +298,7 @@ static size_t match_at(const char *text, size_t size)
 
 int qn_redact(struct qn_buf *out, const char *text, size_t size)
 {
+    if (size == 0) return 0; /* text may be NULL */
     static const char mark[] = "[redacted]";
     int rc = 0;
     size_t before = out->size, end = 0; /* end: of what is copied or redacted */

@@ -2,6 +2,7 @@
  */
 #include "engine/loop.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <uv.h>
@@ -18,7 +19,8 @@ struct qn_loop {
     uint32_t heap_count, heap_capacity;
     uint64_t sequence;
     int holds;
-    bool progress; /* this turn fired a timer, or a debt was paid */
+    bool progress;     /* this turn fired a timer, or a debt was paid */
+    atomic_bool woken; /* whoever was woken runs before a virtual clock moves; set by any thread or signal handler */
 };
 
 static void on_wake(uv_async_t *async)
@@ -99,6 +101,7 @@ uint64_t qn_loop_now(struct qn_loop *loop)
 
 void qn_loop_wake(struct qn_loop *loop)
 {
+    atomic_store(&loop->woken, true);
     uv_async_send(&loop->wake);
 }
 
@@ -219,7 +222,7 @@ static void turn_virtual(struct qn_loop *loop, bool block)
     loop->progress = false;
     run_uv(loop, UV_RUN_NOWAIT);
     fire_due(loop);
-    if (loop->progress || !block) return;
+    if (atomic_exchange(&loop->woken, false) || loop->progress || !block) return;
     if (loop->holds > 0) {
         run_uv(loop, UV_RUN_ONCE);
     } else if (loop->heap_count > 0) {

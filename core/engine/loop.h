@@ -29,7 +29,8 @@ uint64_t qn_loop_now(struct qn_loop *loop); /* monotonic ms */
 bool qn_loop_turn(struct qn_loop *loop, bool block);
 /* Something may still happen: what the last turn answered, as of now. */
 bool qn_loop_alive(const struct qn_loop *loop);
-/* Makes the turn in progress return after its current callbacks. Any thread. */
+/* Makes the turn in progress, or the next one, return after its current callbacks; a virtual clock does not move
+ * before that. Any thread, and signal handlers. */
 void qn_loop_wake(struct qn_loop *loop);
 /* A debt: something outside timers will complete (a worker, a real socket). +1 / -1. */
 void qn_loop_hold(struct qn_loop *loop, int delta);

@@ -405,6 +405,50 @@ static void test_wake(void **state)
     world_close(&world);
 }
 
+/* Whoever was woken runs before the clock moves, wherever the call came from. */
+static void wake_too(struct letter *letter)
+{
+    qn_loop_wake(letter->loop);
+}
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+    qn_loop_wake(prepare->data); /* as a callback of a real socket would */
+    uv_prepare_stop(prepare);
+}
+
+static void test_wake_holds_the_clock(void **state)
+{
+    struct world world;
+    struct letter a, b;
+    uv_prepare_t prepare;
+    (void)state;
+    world_open(&world, virtual_clock);
+    letter_init(&a, world.loop, 'a');
+    letter_init(&b, world.loop, 'b');
+    start(&a, 5);
+    qn_loop_wake(world.loop); /* before the turn */
+    assert_true(qn_loop_turn(world.loop, true));
+    assert_int_equal(qn_loop_now(world.loop), 0);
+
+    assert_int_equal(uv_prepare_init(qn_loop_uv(world.loop), &prepare), 0);
+    prepare.data = world.loop;
+    assert_int_equal(uv_prepare_start(&prepare, on_prepare), 0);
+    assert_true(qn_loop_turn(world.loop, true)); /* within it */
+    assert_int_equal(qn_loop_now(world.loop), 0);
+    uv_close((uv_handle_t *)&prepare, NULL);
+
+    b.also = wake_too; /* by a timer */
+    start(&b, 0);
+    assert_true(qn_loop_turn(world.loop, true));
+    assert_string_equal(fired, "b");
+    assert_int_equal(qn_loop_now(world.loop), 0);
+    for (int turn = 0; turn < 3 && fired_count == 1; turn++) qn_loop_turn(world.loop, true); /* a wake is spent once */
+    assert_string_equal(fired, "ba");
+    assert_int_equal(qn_loop_now(world.loop), 5);
+    world_close(&world);
+}
+
 /* ---- what is left ---- */
 
 static void test_left(void **state)
@@ -474,6 +518,7 @@ int main(void)
         cmocka_unit_test(test_debt_without_waiting_real),
         cmocka_unit_test(test_real_timers),
         cmocka_unit_test(test_wake),
+        cmocka_unit_test(test_wake_holds_the_clock),
         cmocka_unit_test(test_left),
         cmocka_unit_test(test_closing_is_not_left),
     };

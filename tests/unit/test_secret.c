@@ -254,6 +254,8 @@ static void test_failure_appends_nothing(void **state)
     assert_int_equal(qn_buf_add_str(&out, "kept"), 0);
     assert_int_equal(qn_redact(&out, "first hunter22 and second", 25), QN_ELIMIT);
     assert_string_equal(qn_buf_cstr(&out), "kept");
+    assert_int_equal(qn_redact(&out, NULL, 0), 0);
+    assert_false(qn_secret_found(NULL, 0));
     assert_int_equal(qn_redact(&out, "x hunter22", 10), 0);
     assert_string_equal(qn_buf_cstr(&out), "keptx [redacted]");
     qn_buf_free(&out);
