@@ -247,6 +247,41 @@ static void test_no_memory(void **state)
     qn_clock_free(clock);
 }
 
+/* The linker sends the calls of libuv that may fail here. */
+int __real_uv_loop_init(uv_loop_t *loop);
+int __wrap_uv_loop_init(uv_loop_t *loop);
+int __real_uv_async_init(uv_loop_t *loop, uv_async_t *async, uv_async_cb cb);
+int __wrap_uv_async_init(uv_loop_t *loop, uv_async_t *async, uv_async_cb cb);
+
+static bool no_loop, no_async;
+
+int __wrap_uv_loop_init(uv_loop_t *loop)
+{
+    return no_loop ? UV_EMFILE : __real_uv_loop_init(loop);
+}
+
+int __wrap_uv_async_init(uv_loop_t *loop, uv_async_t *async, uv_async_cb cb)
+{
+    return no_async ? UV_EMFILE : __real_uv_async_init(loop, async, cb);
+}
+
+static void test_no_descriptors(void **state)
+{
+    (void)state;
+    struct qn_clock *clock = virtual_clock();
+    size_t blocks = qn_mem_blocks();
+    no_loop = true;
+    assert_null(qn_loop_new(clock));
+    no_loop = false;
+    no_async = true;
+    assert_null(qn_loop_new(clock));
+    no_async = false;
+    assert_int_equal(qn_mem_blocks(), blocks);
+    struct qn_loop *loop = qn_loop_new(clock); /* the clock stayed the caller's */
+    assert_non_null(loop);
+    assert_int_equal(qn_loop_free(loop), 0);
+}
+
 /* ---- debts ---- */
 
 struct debtor {
@@ -355,6 +390,27 @@ static void test_debt_without_waiting_virtual(void **state)
 static void test_debt_without_waiting_real(void **state)
 {
     test_debt_without_waiting(state, qn_clock_real);
+}
+
+static void on_handle(uv_timer_t *handle)
+{
+    uv_close((uv_handle_t *)handle, NULL);
+}
+
+/* A real handle alone is waited for; there is no timer to move a virtual clock to. */
+static void test_handle_alone(void **state)
+{
+    struct world world;
+    uv_timer_t handle;
+    (void)state;
+    world_open(&world, virtual_clock);
+    assert_int_equal(uv_timer_init(qn_loop_uv(world.loop), &handle), 0);
+    assert_int_equal(uv_timer_start(&handle, on_handle, 5, 0), 0);
+    unsigned turns = 0;
+    while (qn_loop_turn(world.loop, true)) turns++;
+    assert_true(turns < 5); /* it slept */
+    assert_int_equal(qn_loop_now(world.loop), 0);
+    world_close(&world);
 }
 
 /* ---- the real clock ---- */
@@ -512,10 +568,12 @@ int main(void)
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_no_descriptors),
         cmocka_unit_test(test_debt_holds_the_clock),
         cmocka_unit_test(test_debt_paid_before_the_turn),
         cmocka_unit_test(test_debt_without_waiting_virtual),
         cmocka_unit_test(test_debt_without_waiting_real),
+        cmocka_unit_test(test_handle_alone),
         cmocka_unit_test(test_real_timers),
         cmocka_unit_test(test_wake),
         cmocka_unit_test(test_wake_holds_the_clock),

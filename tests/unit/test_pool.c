@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <uv.h>
 
 #include "engine/pool.h"
 
@@ -293,6 +294,55 @@ static void test_open_fails(void **state)
     }
 }
 
+/* The linker sends the calls of libuv that may fail here. */
+int __real_uv_thread_create(uv_thread_t *thread, uv_thread_cb entry, void *argument);
+int __wrap_uv_thread_create(uv_thread_t *thread, uv_thread_cb entry, void *argument);
+int __real_uv_async_init(uv_loop_t *loop, uv_async_t *async, uv_async_cb cb);
+int __wrap_uv_async_init(uv_loop_t *loop, uv_async_t *async, uv_async_cb cb);
+
+static int threads_there_are = -1; /* -1: enough */
+static bool no_async;
+
+int __wrap_uv_thread_create(uv_thread_t *thread, uv_thread_cb entry, void *argument)
+{
+    if (threads_there_are == 0) return UV_EAGAIN;
+    if (threads_there_are > 0) threads_there_are--;
+    return __real_uv_thread_create(thread, entry, argument);
+}
+
+int __wrap_uv_async_init(uv_loop_t *loop, uv_async_t *async, uv_async_cb cb)
+{
+    return no_async ? UV_EMFILE : __real_uv_async_init(loop, async, cb);
+}
+
+/* Threads that did start are stopped and their states closed. */
+static void test_no_threads(void **state)
+{
+    const struct qn_pool_options options = {.threads = 3, .open = open_state, .close = close_state};
+    (void)state;
+    for (int there_are = 0; there_are < 3; there_are++) {
+        struct world world;
+        struct qn_err err = {0};
+        struct qn_pool *pool = NULL;
+        world_open(&world, virtual_clock);
+        atomic_store(&opened, 0);
+        atomic_store(&closed, 0);
+        threads_there_are = there_are;
+        assert_int_equal(qn_pool_new(world.loop, &options, &pool, &err), QN_ENOMEM);
+        threads_there_are = -1;
+        assert_null(pool);
+        assert_int_equal(err.code, QN_ENOMEM);
+        assert_non_null(strstr(err.text, "cannot start worker thread"));
+        assert_int_equal(atomic_load(&opened), there_are);
+        assert_int_equal(atomic_load(&closed), there_are);
+        no_async = true;
+        assert_int_equal(qn_pool_new(world.loop, &options, &pool, &err), QN_ENOMEM);
+        no_async = false;
+        assert_null(pool);
+        world_close(&world);
+    }
+}
+
 static void test_no_memory(void **state)
 {
     const struct qn_pool_options options = {.threads = 2, .open = open_state, .close = close_state},
@@ -326,6 +376,7 @@ int main(void)
         cmocka_unit_test(test_free_with_jobs_pending),
         cmocka_unit_test(test_free_with_answers_waiting),
         cmocka_unit_test(test_open_fails),
+        cmocka_unit_test(test_no_threads),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
