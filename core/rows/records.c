@@ -41,14 +41,23 @@ int qn_records_walk(const struct qn_plan *plan, const struct qn_doc *doc,
     return rc;
 }
 
+/* A text or a number where records are promised is no answer; null and an empty array are: there are none. */
+static bool holds_records(const struct qn_plan *plan, const struct qn_doc *doc, qn_node node)
+{
+    if (node == QN_NONE) return false;
+    enum qn_kind kind = qn_doc_kind(doc, node);
+    return !plan->present || kind == QN_ARRAY || kind == QN_OBJECT || kind == QN_NULL;
+}
+
 int qn_records_present(const struct qn_plan *plan, const struct qn_doc *doc)
 {
     const struct qn_path *path = plan->present ? plan->present : plan->records[0];
     struct qn_nodes list;
-    if (qn_path_singular(path)) return qn_path_one(path, doc, QN_ROOT) != QN_NONE;
+    if (qn_path_singular(path)) return holds_records(plan, doc, qn_path_one(path, doc, QN_ROOT));
     qn_nodes_init(&list);
     int rc = qn_path_select(path, doc, QN_ROOT, &list);
-    bool present = list.count > 0;
+    bool present = false;
+    for (size_t i = 0; i < list.count && !present; i++) present = holds_records(plan, doc, list.nodes[i]);
     qn_nodes_free(&list);
     return rc < 0 ? rc : present;
 }

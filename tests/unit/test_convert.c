@@ -99,6 +99,8 @@ static void test_presence_and_counts(void **state)
         {"$.items[*]", "{\"items\":[]}", true, 0},
         {"$.items[*]", "{\"items\":[1,2]}", true, 2},
         {"$.items[*]", "{}", false, 0},
+        {"$.items[*]", "{\"items\":5}", false, 0},
+        {"$.items[*]", "{\"items\":\"see the log\"}", false, 0},
         {"$.items[*]", "{\"items\":null}", true, 0},
         {"$.items[*]", "{\"items\":{\"a\":1,\"b\":2,\"c\":3}}", true, 3},
         {"$.items.*", "{\"items\":[7]}", true, 1},
