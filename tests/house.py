@@ -7,6 +7,10 @@ import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(ROOT, "docs", "tools"))
+import lua_page  # noqa: E402  pylint: disable=wrong-import-position
+import lua_reference  # noqa: E402  pylint: disable=wrong-import-position
+
 # What a floor may include besides itself.
 BELOW = {
     "base": set(),
@@ -107,12 +111,46 @@ def luacheck():
     check("luacheck", "; ".join(lines[:8]) or result.stdout.strip()[:300] if result.returncode else None)
 
 
+# Faults that the documentation's check has to find: a file, what is changed in it, and a part of the complaint.
+SEEDED = [
+    ("lua/quern/retry.lua", "---@field cap? string  bound of every backoff\n", "", "does not describe its option 'cap'"),
+    ("lua/quern/retry.lua", "---@field cap? string  bound of every backoff", "---@field cap? string", "does not describe its option 'cap'"),
+    ("lua/quern/retry.lua", 'cap = { type = "string", default = "60s" },', "", "an option 'cap' that it does not take"),
+    ("lua/quern/pages.lua", "`stop`: the stop rule, see above; ", "", "does not describe its option 'stop'"),
+    ("lua/quern/json.lua", "---@param text string|quern.Bytes\n---@return any value", "---@return any value", "type of its parameter 'text'"),
+    ("lua/quern/chunk.lua", "--- Half-open time ranges that cover [from, to).\n", "", "quern.chunk.by_time has no summary"),
+    ("lua/quern/query.lua", 'separator = "string",', 'separator = "string", prefix = "string",', "the option 'prefix' of COLUMN"),
+    ("lua/quern/instant.lua", "---@param duration string  such as \"P1M\" or \"PT15M\"\n", "", "type of its parameter 'duration'"),
+    ("lua/quern/body.lua", "local M = {}", 'local M = {}\nlocal x = options.check("x", {}, { a = "string" })', "no public function is seen"),
+]
+
+
+def documentation():
+    """The Lua reference is what the annotations say, everything public is described, and the check for that finds what is missing."""
+    library = lua_reference.Library()
+    page = lua_page.render(library)
+    for problem in library.problems():
+        check("documentation", problem)
+    check("documentation", None if read(lua_reference.PAGE) == page else lua_reference.PAGE + " is stale: type ./dev docs")
+    for path, old, new, complaint in SEEDED:
+        text = read(path)
+        if text.count(old) != 1:
+            check("seeded fault in " + path, "%r is not there once: give this test another fault" % old)
+            continue
+        seeded = lua_reference.Library({path: text.replace(old, new)})
+        found = any(complaint in problem for problem in seeded.problems())
+        check("seeded fault in " + path, None if found else "%r was not found: %s" % (complaint, seeded.problems()))
+    other = lua_reference.Library({"lua/quern/retry.lua": read("lua/quern/retry.lua").replace("bound of every backoff", "something else")})
+    check("a stale page", None if lua_page.render(other) != page else "a changed annotation changes nothing")
+
+
 def main():
     for path in sources(".c", ".cc", ".h"):
         check("floor of " + path, climbs(path))
         check("form of " + path, style(path))
     stands_alone(list(sources(".h")))
     luacheck()
+    documentation()
     print("%d passed, %d failed" % (passed, failed))
     return 1 if failed else 0
 

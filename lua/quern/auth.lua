@@ -9,8 +9,15 @@ local M = {}
 
 local meta = { __name = "quern.auth" }
 
----@class quern.Auth
+---@class quern.Auth  opaque: what the functions of quern.auth give
 ---@field kind "bearer"|"basic"|"api_key"|"client_credentials"
+
+---@class quern.ClientCredentials
+---@field token_url string|table  where tokens are fetched
+---@field id string|table|userdata  the client's id
+---@field secret string|table|userdata  the client's secret
+---@field scope? string  what is asked for; words with spaces between them
+---@field style? "basic"|"form"  id and secret in a Basic header, or in the form body
 
 local VALUE = "string|table|userdata"
 
@@ -24,7 +31,8 @@ local function is_options(value, field)
 end
 
 --- A static token: `Authorization: Bearer ...`. Takes the token, or `{ token = ... }`.
----@param token string|table|userdata
+---@param token string|table|userdata|{ token: string|table|userdata }
+---  `token`: the token
 ---@return quern.Auth
 function M.bearer(token)
   if is_options(token, "token") then
@@ -35,7 +43,8 @@ function M.bearer(token)
 end
 
 --- `Authorization: Basic ...` (RFC 7617). Takes user and secret, or `{ user = ..., secret = ... }`.
----@param user string|table
+---@param user string|table|{ user: string|table, secret: string|table|userdata }
+---  `user`: the name; `secret`: the password
 ---@param secret? string|table|userdata
 ---@return quern.Auth
 function M.basic(user, secret)
@@ -53,6 +62,7 @@ end
 
 --- A header that holds a key.
 ---@param opts { header: string, secret: string|table|userdata }
+---  `header`: the header's name; `secret`: its value
 ---@return quern.Auth
 function M.api_key(opts)
   return make("api_key", options.check("quern.auth.api_key", opts, {
@@ -61,8 +71,7 @@ function M.api_key(opts)
 end
 
 --- OAuth 2 client credentials (RFC 6749 §4.4). One token for all requests of the client, renewed before it expires.
----@param opts { token_url: string, id: string|table, secret: string|table|userdata, scope?: string, style?: "basic"|"form" }
----  `style`: id and secret in a Basic header (default) or in the form body.
+---@param opts quern.ClientCredentials
 ---@return quern.Auth
 function M.client_credentials(opts)
   local auth = options.check("quern.auth.client_credentials", opts, {

@@ -19,18 +19,23 @@ local M = {}
 ---@field to? quern.Instant  first instant after it
 ---@field interval? string  "from/to" as ISO 8601 with milliseconds
 
----@class quern.ChunkPolicy
+---@class quern.ChunkPolicy  opaque: what the functions of quern.chunk give
 ---@field kind "by_time"|"whole"
 ---@field grain? string  ISO duration on which all edges lie
 local meta = { __name = "quern.chunk" }
 
+---@class quern.ByTime
+---@field size? string|fun(p: table): string  ISO duration of the first cut, calendar-aware; absent: one chunk
+---@field floor? string|fun(p: table): string  no split below it; a fixed duration
+---@field grain? string  all edges are multiples of it; a fixed duration
+---@field split? boolean  false: a chunk is never split
+---@field from? string  the name of the time parameter where the range begins
+---@field to? string  the name of the time parameter where it ends
+
 local OR_FUNCTION = "string|function"
 
 --- Half-open time ranges that cover [from, to).
----@param opts { size?: string|fun(p: table): string, floor?: string|fun(p: table): string, grain?: string, split?: boolean, from?: string, to?: string }
----  `size`: ISO duration of the first cut, calendar-aware (absent: one chunk); `floor`: no split below it (default
----  PT1M); `grain`: all edges are multiples of it (default PT1S); `split` = false forbids splitting; `from`, `to`: the
----  names of the time parameters (default "from" and "to"). `size` and `floor` may be functions of the parameters.
+---@param opts quern.ByTime
 ---@return quern.ChunkPolicy
 function M.by_time(opts)
   local policy = options.check("quern.chunk.by_time", opts, {
@@ -50,6 +55,7 @@ function M.by_time(opts)
 end
 
 --- One chunk that is never split: for APIs without a range.
+---@param opts? {}
 ---@return quern.ChunkPolicy
 function M.whole(opts)
   options.check("quern.chunk.whole", opts, {})

@@ -19,7 +19,7 @@ local WORDS = 300 -- of an API's message, in bytes
 -- ---- responses ----
 
 ---@class quern.Response
----@field status integer
+---@field status integer  of the HTTP answer
 ---@field headers table<string, string>  lower-case names; repeated ones joined with ", "
 ---@field body userdata  bytes
 ---@field url string  where the answer came from, redirects followed

@@ -32,6 +32,26 @@ local secrets = require "quern.core.secret"
 
 local M = {}
 
+---@class quern.ClientOptions
+---@field base_url string|table  the API, with its path prefix if it has one; a text or `quern.env "NAME"`
+---@field auth? quern.Auth  without it no credentials are sent
+---@field headers? table<string, any>  sent with every request; values are texts, quern.env or quern.secret.env
+---@field limit? quern.Limit|quern.LimitOptions  how many requests, how fast
+---@field retry? quern.RetryPolicy|quern.RetryOptions  how long and how often
+---@field name? string  for the script's own use
+---@field variables? string[]  names of further variables that `plan` shows
+
+---@class quern.Request
+---@field method? string  default GET; POST when there is a body
+---@field path? string  taken under the base URL, whose prefix it never leaves
+---@field url? string  instead of `path`: relative or absolute
+---@field query? table<string, any>  url query: names to values; a list value repeats the name; names are sorted
+---@field headers? table<string, any>  more headers; `Accept: application/json` is sent unless given
+---@field json? any  a body: written as JSON with sorted members
+---@field form? table<string, any>  a body: application/x-www-form-urlencoded
+---@field body? any  a body as it is
+---@field safe? boolean  false: must not be sent twice, so it is repeated only if it surely never arrived
+
 ---@class quern.Client
 local Client = {}
 Client.__index = Client
@@ -75,8 +95,7 @@ local function add_auth(client, given)
 end
 
 --- A client. Reads the variables that its options declare; answers an error of kind "usage" for one that is not set.
----@param spec { base_url: string|table, auth?: quern.Auth, headers?: table<string, any>, limit?: table, retry?: table, name?: string, variables?: string[] }
----  `headers`: sent with every request; `variables`: further names that `plan` shows.
+---@param spec quern.ClientOptions
 ---@return quern.Client? client
 ---@return table? err
 function M.client(spec)
@@ -127,8 +146,7 @@ end
 
 --- Sends a request and waits for an answer that is accepted, through auth, limit and the failure table.
 ---@async
----@param request { method?: string, path?: string, url?: string, query?: table, headers?: table, json?: any, form?: table, body?: any, safe?: boolean }
----  `path` is taken under the base URL; `url` may be relative or absolute; `safe` = false: must not be sent twice.
+---@param request quern.Request
 ---@param opts? { accept?: fun(response: table): any, table?, classify?: fun(response: table): string?, leaf?: string, empty_ok?: boolean, on_wait?: fun(reason: string, ms: integer) }
 ---  `accept` answers a value (put into `response.accepted`) or nil, err: with kind "body" (or none) the body counts as broken
 ---  and is asked for again; `classify`: the API's own policy for an answer, before the failure table; `leaf`: for events;
@@ -149,7 +167,12 @@ function Client:send(request, opts)
 end
 
 for _, method in ipairs { "get", "post", "put", "delete" } do
-  --- `client:get(path, request?)` and so on: send with the method and path filled in.
+  --- As `send`, with this method and this path.
+  ---@async
+  ---@param path string
+  ---@param request? quern.Request
+  ---@return quern.Response? response
+  ---@return table? err
   Client[method] = function(self, path, request)
     local filled = { method = method:upper(), path = path }
     for key, value in pairs(request or {}) do filled[key] = value end

@@ -13,7 +13,9 @@ function M.query(spec)
   return require("quern.query").new(spec)
 end
 
---- Defines a serving script; see quern.serve.
+--- Defines a serving script: HTTP handlers in Lua.
+---@param spec quern.Serving
+---@return quern.Serving
 function M.serve(spec)
   return require("quern.serve").new(spec)
 end

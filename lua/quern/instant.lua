@@ -3,11 +3,12 @@
 ---     p.from:iso("s")    --> "2024-01-01T00:00:00Z"
 ---     p.from:iso("ms")   --> "2024-01-01T00:00:00.000Z"
 ---     p.from < p.to, p.from.ms
----@class quern.Instant
----@field ms integer  milliseconds since 1970-01-01T00:00:00Z
 local time = require "quern.core.time"
 
 local M = {}
+
+---@class quern.Instant  a time value: compares (<, ==), prints as ISO 8601, concatenates with texts, never changes
+---@field ms integer  milliseconds since 1970-01-01T00:00:00Z
 local methods = {}
 local DIGITS = { s = 0, ms = 3 }
 

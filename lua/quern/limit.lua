@@ -14,10 +14,15 @@ local MOST_A_WINDOW = 100000
 
 local meta = { __name = "quern.limit.spec" }
 
----@class quern.Limit  shared by the clients it is given to; copied with other fields it is a limit of its own
+---@class quern.Limit  opaque: what quern.limit gives. Shared by the clients it is given to; copied with other fields it is a limit of its own
 ---@field concurrency integer
 ---@field rate? string
 ---@field pace? string
+
+---@class quern.LimitOptions
+---@field rate? string  most starts in any window: "300/min", "10/s", "5000/h" or "none"; absent: none. `--rate` wins
+---@field concurrency? integer  requests at once
+---@field pace? string  least time between two starts, such as "200ms"
 
 local function parse_rate(rate)
   if not rate or rate == "none" then return 0, 60000 end
@@ -27,8 +32,8 @@ local function parse_rate(rate)
   return count, WINDOWS[unit]
 end
 
---- A limit. `rate`: "300/min", "10/s" or "none"; `concurrency`: requests at once (8); `pace`: least time between two starts.
----@param opts? { rate?: string, concurrency?: integer, pace?: string }
+--- A limit. Requests start first come, first served; a 429 holds all who share it.
+---@param opts? quern.LimitOptions
 ---@return quern.Limit
 function M.new(opts)
   opts = options.check("quern.limit", opts, { rate = "string", concurrency = { type = "integer", default = REQUESTS_AT_ONCE },

@@ -6,6 +6,7 @@ local event = require "quern.core.event"
 local M = {}
 
 for _, level in ipairs { "debug", "info", "warn", "error" } do
+  --- A line of this level.
   ---@param message string
   ---@param fields? table<string, any>
   M[level] = function(message, fields)

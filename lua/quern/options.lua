@@ -62,6 +62,18 @@ function M.is_type(value, types)
   return false
 end
 
+--- The specs of `base` and of `more` in one table.
+---@param base table
+---@param more? table  wins
+---@return table
+function M.extend(base, more)
+  local all = {}
+  for _, spec in ipairs { base, more } do
+    for key, rule in pairs(spec) do all[key] = rule end
+  end
+  return all
+end
+
 --- A checked copy of an option table. Misuse raises an error at the caller's line.
 ---@param where string  the function's name, for messages
 ---@param given table?

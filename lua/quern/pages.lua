@@ -15,7 +15,7 @@ local options = require "quern.options"
 
 local M = {}
 
----@class quern.Pager
+---@class quern.Pager  opaque: what the functions of quern.pages give
 ---@field kind string
 ---@field facts table<string, string>  JSONPaths of what the pager reads from a page
 ---@field max? integer  pages a leaf; more is an error that names the bound
@@ -77,9 +77,9 @@ end
 
 --- Page numbers, in the url query or in the body.
 ---@param opts { size: integer|fun(p: table): integer, stop: "count"|"missing"|"empty"|"short", count?: string, body?: string, size_name?: string, number_name?: string, first?: integer, max?: integer|fun(p: table): integer }
----  `size`: records a page; `count`: path of the number of pages; `body`: the body member that holds `{pageSize,
----  pageNumber}` (absent: both go into the url query); `size_name`, `number_name`: their names there; `first`: the first
----  page's number (1); `max`: the bound of pages a leaf (100000).
+---  `size`: records a page; `stop`: the stop rule, see above; `count`: path of the number of pages; `body`: the body member that
+---  holds both (absent: they go into the url query); `size_name`, `number_name`: their names there; `first`: the first page's
+---  number; `max`: the bound of pages a leaf (100000)
 ---@return quern.Pager
 function M.number(opts)
   local pager = options.check("quern.pages.number", opts, {
@@ -123,8 +123,8 @@ end
 
 --- A link to the next page in the body: absolute, or relative to the current page's URL.
 ---@param opts { path: string, follow?: { method?: string, body?: "same"|"none" }, max?: integer|fun(p: table): integer }
----  `path`: JSONPath of the link; null or absent ends the walk; `follow`: method and body of later requests (default:
----  the same again).
+---  `path`: JSONPath of the link; null, empty or absent ends the walk; `follow`: later requests, the same again by default;
+---  `method`: of later requests; `body`: "none" leaves the body out of later requests; `max`: the bound of pages a leaf (100000)
 ---@return quern.Pager
 function M.next_link(opts)
   local pager = options.check("quern.pages.next_link", opts, {

@@ -15,7 +15,7 @@ local options = require "quern.options"
 
 local M = {}
 
----@class quern.Param
+---@class quern.Param  opaque: what the functions of quern.param give
 ---@field kind string
 ---@field default any
 ---@field summary? string
@@ -25,12 +25,28 @@ local M = {}
 ---@field max? number  integer and number only
 local meta = { __name = "quern.param" }
 
+---@class quern.ParamOptions
+---@field default? any  as on the command line; lists and tables also as a table
+---@field summary? string  one line of help
+---@field required? boolean  true: it must be given
+
+---@class quern.NumberOptions: quern.ParamOptions
+---@field default? any  as on the command line
+---@field summary? string  one line of help
+---@field required? boolean  true: it must be given
+---@field min? number  the least value
+---@field max? number  the greatest value
+
+---@class quern.EnumOptions: quern.ParamOptions
+---@field default? any  one of the values
+---@field summary? string  one line of help
+---@field required? boolean  true: it must be given
+---@field values string[]  what it may be
+
 local COMMON = { default = "any", summary = "string", required = "boolean" }
 
 local function constructor(kind, extra)
-  local spec = {}
-  for name, type in pairs(COMMON) do spec[name] = type end
-  for name, type in pairs(extra or {}) do spec[name] = type end
+  local spec = options.extend(COMMON, extra)
   return function(given)
     given = options.check("quern.param." .. kind, given or {}, spec, 3)
     given.kind = kind
@@ -39,19 +55,40 @@ local function constructor(kind, extra)
 end
 
 --- ISO 8601 date or instant, `now`, `today`, `-7d`. Binds to a quern.Instant.
+---@param opts? quern.ParamOptions
+---@return quern.Param
 M.time = constructor("time")
 --- ISO 8601 duration ("P30D") or a short form ("500ms", "30s", "15m", "2h", "7d"). Binds to its text.
+---@param opts? quern.ParamOptions
+---@return quern.Param
 M.duration = constructor("duration")
+--- Any text. Binds to the text.
+---@param opts? quern.ParamOptions
+---@return quern.Param
 M.string = constructor("string")
+--- A whole number. Binds to an integer.
+---@param opts? quern.NumberOptions
+---@return quern.Param
 M.integer = constructor("integer", { min = "number", max = "number" })
+--- A number. Binds to a number.
+---@param opts? quern.NumberOptions
+---@return quern.Param
 M.number = constructor("number", { min = "number", max = "number" })
---- `true`, `false`, `yes`, `no`, `1`, `0`.
+--- `true`, `false`, `yes`, `no`, `1`, `0`. Binds to a boolean.
+---@param opts? quern.ParamOptions
+---@return quern.Param
 M.bool = constructor("bool")
 --- Comma-separated words, or a JSON array. Binds to a list of strings.
+---@param opts? quern.ParamOptions
+---@return quern.Param
 M.list = constructor("list")
---- One word of `values`.
+--- One word of `values`. Binds to the text.
+---@param opts quern.EnumOptions
+---@return quern.Param
 M.enum = constructor("enum", { values = "table" })
---- A JSON object or array, for filters and the like.
+--- A JSON object or array, for filters and the like. Binds to a table.
+---@param opts? quern.ParamOptions
+---@return quern.Param
 M.table = constructor("table")
 
 ---@param value any

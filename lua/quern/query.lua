@@ -6,23 +6,34 @@ local param = require "quern.param"
 
 local M = {}
 
+---@class quern.Column  a list of name, path and options
+---@field [1] string  the column's name
+---@field [2]? string  JSONPath from the record; one place (a singular query) unless `reduce` is given
+---@field as? "any"|"text"|"integer"|"number"|"bool"|"time"|"json"  the type of its values; default any
+---@field reduce? "first"|"last"|"count"|"sum"|"min"|"max"|"avg"|"join"|"list"  one value of many nodes
+---@field separator? string  between the parts of `join`; default ","
+---@field default? any  used when the path selects nothing
+---@field scale? number  multiplies numbers, in decimal
+---@field round? integer  decimals to round to, half away from zero
+---@field level? integer  0, the default: the record; 1: the level of `records` above it; and so on
+
 ---@class quern.Query
 ---@field name string  used in messages and as the default name of things
 ---@field summary? string  one line of help
----@field params? table<string, quern.Param>
+---@field params? table<string, quern.Param>  parameters by name, given with `-p NAME=VALUE`
 ---@field validate? fun(p: table): nil, any  raises or returns nil, err before anything is sent
----@field client table|fun(p: table): table  base_url, auth, headers, limit, retry (see quern.http.client)
+---@field client quern.ClientOptions|fun(p: table): quern.ClientOptions  where to ask and how: base_url, auth, headers, limit, retry
 ---@field chunk? quern.ChunkPolicy  default quern.chunk.whole {}
----@field request fun(p: table, chunk: quern.Chunk): table  method, path or url, query, headers, json or form or body
+---@field request fun(p: table, chunk: quern.Chunk): quern.Request  the first request of a leaf
 ---@field pages? quern.Pager  default: one answer a leaf
----@field classify? fun(response: table): string?  retry, split, restart, fail, skip, or nil for the failure table
+---@field classify? fun(response: quern.Response): string?  retry, split, restart, fail, skip, or nil for the failure table
 ---@field records string|string[]  JSONPath of the records; a list descends level by level
 ---@field total? string  JSONPath of the number of records that the API promises a leaf
 ---@field expect? fun(p: table, chunk: quern.Chunk): integer?  the same, known beforehand
 ---@field key? string  JSONPath: repeats of a key within a leaf are dropped
 ---@field owner? string  JSONPath of the time that decides which leaf a record belongs to
 ---@field order? "owner"  the API answers in ascending owner time; checked
----@field columns? table[]  { name, path, as =, reduce =, separator =, default =, scale =, round =, level = }
+---@field columns? quern.Column[]  what a row is made of: { name, path, as =, reduce =, separator =, default =, scale =, round =, level = }
 ---@field transform? fun(record: table, row: table, ctx: table): any  a row, a list of rows, or nil to drop
 ---@field fields? string[]  column order of a transform without columns
 ---@field raw? boolean  the row is the record's own text

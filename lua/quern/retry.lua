@@ -8,21 +8,31 @@ local M = {}
 
 local meta = { __name = "quern.retry.policy" }
 
----@class quern.RetryPolicy
----@field attempts integer  with the first one (default 6)
----@field base_ms integer  bound of the first backoff (default 1 s)
----@field cap_ms integer  bound of every backoff (default 60 s)
----@field elapsed_ms integer  for one request with all its retries (default 15 min)
----@field max_wait_ms integer  a longer Retry-After defers (default 180 s)
----@field unavailable_ms integer  least wait after a 503 (default 30 s)
----@field breaker_ms integer  nothing but 503 for this long defers the run (default 5 min)
----@field jitter boolean  full jitter (default true)
+---@class quern.RetryPolicy  opaque: what quern.retry gives
+---@field attempts integer
+---@field base_ms integer
+---@field cap_ms integer
+---@field elapsed_ms integer
+---@field max_wait_ms integer
+---@field unavailable_ms integer
+---@field breaker_ms integer
+---@field jitter boolean
+
+---@class quern.RetryOptions
+---@field attempts? integer  how often a request is sent at most, the first one included
+---@field base? string  bound of the first backoff; it doubles
+---@field cap? string  bound of every backoff
+---@field max_elapsed? string  for one request with all its retries
+---@field max_wait? string  a Retry-After of a 429 that is longer defers
+---@field unavailable? string  least wait after a 503
+---@field breaker? string  nothing but 503 for this long defers the run
+---@field jitter? boolean  wait anything from 0 to the bound
 
 local DURATIONS = { base = "base_ms", cap = "cap_ms", max_elapsed = "elapsed_ms", max_wait = "max_wait_ms",
                     unavailable = "unavailable_ms", breaker = "breaker_ms" }
 
 --- A policy. Durations are texts: "500ms", "30s", "5m", "PT5M".
----@param opts? { attempts?: integer, base?: string, cap?: string, max_elapsed?: string, max_wait?: string, unavailable?: string, breaker?: string, jitter?: boolean }
+---@param opts? quern.RetryOptions
 ---@return quern.RetryPolicy
 function M.new(opts)
   opts = options.check("quern.retry", opts, {

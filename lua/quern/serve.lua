@@ -25,13 +25,21 @@ local M = {}
 local meta = { __name = "quern.serving" }
 
 ---@class quern.ServedRequest
----@field method string
+---@field method string  such as "GET"
 ---@field path string  without the url query, percent-decoded
 ---@field query string  the raw url query, "" when absent
 ---@field headers table<string, string>  lower-case names
----@field body string
+---@field body string  as it came
 
----@param spec { name: string, summary?: string, params?: table<string, quern.Param>, handler: fun(p: table): fun(request: quern.ServedRequest): table }
+---@class quern.Serving
+---@field name string  used in messages
+---@field summary? string  one line of help
+---@field params? table<string, quern.Param>  parameters by name
+---@field handler fun(p: table): fun(request: quern.ServedRequest): table  makes the function that answers each request
+
+--- Makes a serving script of its definition. Misuse raises with the field's name.
+---@param spec quern.Serving
+---@return quern.Serving
 function M.new(spec)
   local serving = options.check("quern.serve", spec, {
     name = { type = "string", required = true }, summary = "string", params = { type = "table", default = {} },

@@ -10,8 +10,8 @@ local M = {}
 
 ---@class quern.Task
 ---@field join fun(self: quern.Task): boolean, ...  waits; true and the results, or false and the error
----@field cancel fun(self: quern.Task, err?: any)
----@field status fun(self: quern.Task): string
+---@field cancel fun(self: quern.Task, err?: any)  ends it with an error at the place where it waits
+---@field status fun(self: quern.Task): string  ready, running, waiting, ending, done, failed or cancelled
 
 --- Milliseconds of a duration: seconds as a number, or "500ms", "5m", "PT5M".
 local function duration_ms(duration, where)
@@ -26,6 +26,7 @@ end
 
 --- Starts fn(...) as a child of the current task.
 ---@param fn function
+---@param ... any  what fn gets
 ---@return quern.Task
 function M.spawn(fn, ...)
   return core.spawn(fn, ...)
@@ -91,6 +92,7 @@ end
 ---@async
 ---@param duration number|string
 ---@param fn function
+---@param ... any  what fn gets
 ---@return any
 function M.timeout(duration, fn, ...)
   local ms = duration_ms(duration, "task.timeout")

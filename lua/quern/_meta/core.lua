@@ -9,7 +9,7 @@ error "types of the C modules, for editors (LuaLS); not to be loaded"
 -- ---- error ----
 
 ---@class quern.Error
----@field kind string
+---@field kind string  what went wrong, in one word
 ---@field message string  what tostring gives
 ---@field exit? integer  the exit status of a run that it ends
 ---@field status? integer  of the HTTP answer
@@ -90,6 +90,7 @@ function json.array(list) end
 ---@param value any
 ---@return boolean
 function json.is_array(value) end
+--- A number that keeps its text: written unquoted, compared by value.
 ---@param text string  raises if JSON does not write numbers so
 ---@return quern.Number
 function json.number(text) end
@@ -134,6 +135,7 @@ function view.raw(value) end
 ---@param value any
 ---@return boolean
 function view.is_view(value) end
+--- Is it JSON null?
 ---@param value any
 ---@return boolean
 function view.is_null(value) end

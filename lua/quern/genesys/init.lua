@@ -52,8 +52,8 @@ end
 
 --- A client factory: base URL, client credentials and limits from the environment, read when the run begins.
 ---@param opts { credentials?: "basic"|"form", scope?: string, rate?: string, pace?: string|fun(p: table): string? }
----  `credentials`: how id and secret travel to the token endpoint (default "basic"); `rate`: such as "300/min"; `pace`: least
----  time between requests.
+---  `credentials`: how id and secret travel to the token endpoint; `scope`: what is asked of it; `rate`: such as "300/min";
+---  `pace`: least time between requests
 ---@return fun(p: table): table
 function M.client_with(opts)
   opts = options.check("quern.genesys.client_with", opts, {
@@ -79,8 +79,9 @@ end
 --- The client of the real service: Basic credentials, 300 requests a minute.
 M.client = M.client_with { rate = "300/min" }
 
---- A client of the tutorials' dialects: no rate of its own.
----@param opts { credentials?: "basic"|"form", pace?: string|fun(p: table): string? }
+--- A client of the tutorials' dialects: as client_with, and no rate unless it is given.
+---@param opts { credentials?: "basic"|"form", scope?: string, rate?: string, pace?: string|fun(p: table): string? }
+---@return fun(p: table): table
 function M.tutorial(opts)
   return M.client_with(opts)
 end
