@@ -8,8 +8,11 @@ import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "docs", "tools"))
+import cli_pages  # noqa: E402  pylint: disable=wrong-import-position
+import cli_source  # noqa: E402  pylint: disable=wrong-import-position
 import lua_page  # noqa: E402  pylint: disable=wrong-import-position
 import lua_reference  # noqa: E402  pylint: disable=wrong-import-position
+import write as documents  # noqa: E402  pylint: disable=wrong-import-position
 
 # What a floor may include besides itself.
 BELOW = {
@@ -131,7 +134,8 @@ def documentation():
     page = lua_page.render(library)
     for problem in library.problems():
         check("documentation", problem)
-    check("documentation", None if read(lua_reference.PAGE) == page else lua_reference.PAGE + " is stale: type ./dev docs")
+    for path, text in documents.pages(library).items():
+        check(path, None if documents.current(path) == text else "is stale: type ./dev docs")
     for path, old, new, complaint in SEEDED:
         text = read(path)
         if text.count(old) != 1:
@@ -142,6 +146,10 @@ def documentation():
         check("seeded fault in " + path, None if found else "%r was not found: %s" % (complaint, seeded.problems()))
     other = lua_reference.Library({"lua/quern/retry.lua": read("lua/quern/retry.lua").replace("bound of every backoff", "something else")})
     check("a stale page", None if lua_page.render(other) != page else "a changed annotation changes nothing")
+    source = read("core/cli/cmd_run.c").replace("leaves fetched side by side (default 4)", "something else")
+    other = documents.pages(library, cli_source.CommandLine(ROOT, {"core/cli/cmd_run.c": source}))
+    for path in ("docs/reference/command-line.md", cli_pages.MAN):
+        check("a stale " + path, None if other[path] != documents.current(path) else "a changed help text changes nothing")
 
 
 def main():

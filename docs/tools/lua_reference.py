@@ -1,14 +1,9 @@
-#!/usr/bin/env python3
-"""Writes docs/reference/lua.md from the annotations of lua/quern/*.lua, and says what lacks documentation.
-
-    lua_reference.py            writes the page
-    lua_reference.py --check    writes nothing; fails if the page is stale or something public is not described
+"""What docs/reference/lua.md tells, read from the annotations of lua/quern/*.lua; and what lacks documentation.
 
 Public is what a script may name: the modules that core/lua/sandbox.c lists, what `quern` itself has, and the types that these mention.
 """
 import os
 import re
-import sys
 
 from lua_source import (Expression, Source, Unclear, alternatives, checks_in, closing, inline_fields, split_list, tokens_of,
                         value_of)
@@ -321,26 +316,3 @@ def rest_of(about, keys):
     if mark and set(re.findall(r"\w+", mark.group(1).replace(" and ", " "))) <= keys:
         return text[:mark.start()].strip().rstrip(";")
     return text
-
-
-def main():
-    from lua_page import render
-    try:
-        library = Library()
-        problems, page = library.problems(), render(library)
-    except Unclear as problem:
-        print("lua_reference: %s" % problem, file=sys.stderr)
-        return 1
-    if "--check" not in sys.argv[1:]:
-        with open(os.path.join(ROOT, PAGE), "w", encoding="utf-8") as file:
-            file.write(page)
-        print("wrote " + PAGE)
-    elif not os.path.isfile(os.path.join(ROOT, PAGE)) or read_file(PAGE) != page:
-        problems.append("%s is stale: type ./dev docs" % PAGE)
-    for problem in problems:
-        print("lua_reference: " + problem, file=sys.stderr)
-    return 1 if problems else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
