@@ -195,6 +195,18 @@ function sandbox.load(source, chunk_name, dir) end
 ---@return table
 function sandbox.environment(dir) end
 
+-- ---- hash ----
+
+---@class quern.core.hash
+local hash = {}
+---@param text string
+---@return string  64 hexadecimal digits
+function hash.sha256(text) end
+--- From the system's source; main state only.
+---@param bytes integer  1 to 64
+---@return string  two hexadecimal digits a byte
+function hash.random(bytes) end
+
 -- ---- task ----
 
 ---@class quern.core.Task
@@ -239,6 +251,9 @@ function task.wall() end
 function task.random() end
 ---@return boolean  may the caller wait?
 function task.yieldable() end
+--- An interrupt cancels that task, as long as it runs, instead of the root task.
+---@param t quern.core.Task
+function task.interruptible(t) end
 
 -- ---- http ----
 
