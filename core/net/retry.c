@@ -145,13 +145,25 @@ static struct qn_verdict decide(struct qn_retry *retry, const struct qn_retry_po
     return decide_status(retry, policy, attempt, now_ms);
 }
 
+/* The server answered that it did not take the request up. */
+static bool refused(const struct qn_attempt *attempt)
+{
+    static const int statuses[] = {401, 408, 425, 429, 503};
+    if (attempt->outcome != QN_OUTCOME_STATUS) return false;
+    for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
+        if (attempt->status == statuses[i]) return true;
+    }
+    return false;
+}
+
 struct qn_verdict qn_retry_decide(struct qn_retry *retry, const struct qn_retry_policy *policy,
                                   const struct qn_attempt *attempt, uint64_t now_ms)
 {
     qn_retry_begin(retry, now_ms);
     struct qn_verdict result = decide(retry, policy, attempt, now_ms);
     bool repeats = result.action == QN_ACTION_WAIT || result.action == QN_ACTION_AUTH;
-    if (repeats && !attempt->safe && !attempt->never_sent) return verdict(QN_ACTION_FAIL, "it must not be sent twice");
+    if (repeats && !attempt->safe && !attempt->never_sent && !refused(attempt))
+        return verdict(QN_ACTION_FAIL, "it must not be sent twice");
     return result;
 }
 

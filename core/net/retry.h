@@ -14,8 +14,8 @@
  * | certificate, protocol, refused by a rule of ours | END 1 |
  *
  * 429 and 503 mean "later": when the time for the request is used up by them, the verdict is DEFER, not FAIL. A request
- * that must not be repeated (`safe` false) is repeated only if it surely never arrived.
- * Embedded by its owner; any thread. */
+ * that must not be repeated (`safe` false) is repeated only if it surely never arrived, or was refused: 401, 408, 425,
+ * 429, 503. Embedded by its owner; any thread. */
 #pragma once
 
 #include <stdbool.h>

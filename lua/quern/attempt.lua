@@ -168,6 +168,7 @@ local verdicts = {
     return false, err
   end,
   fail = function(self, verdict, err)
+    err.unclear = self.request.safe == false and verdict.why ~= nil or nil -- it may have arrived, or not
     err.message = self:because(err, verdict.why)
     return false, err
   end,

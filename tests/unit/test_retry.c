@@ -251,10 +251,10 @@ static void test_third_unauthorized_ends(void **state)
     assert_int_equal(third.exit, 4);
 }
 
-/* What must not be repeated is repeated only if it surely never arrived. */
+/* What must not be repeated is repeated only if it surely never arrived, or was refused. */
 static void test_unsafe(void **state)
 {
-    static const int statuses[] = {401, 408, 429, 500, 502, 503, 504};
+    static const int statuses[] = {500, 502, 504, 520}, refusals[] = {408, 425, 429, 503};
     (void)state;
     for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
         struct qn_attempt attempt = status(statuses[i]);
@@ -262,7 +262,15 @@ static void test_unsafe(void **state)
         assert_int_equal(first(attempt).action, QN_ACTION_FAIL);
         assert_string_equal(first(attempt).why, "it must not be sent twice");
     }
-    struct qn_attempt attempt = outcome(QN_OUTCOME_NETWORK);
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+        struct qn_attempt refused = status(refusals[i]);
+        refused.safe = false;
+        assert_int_equal(first(refused).action, QN_ACTION_WAIT);
+    }
+    struct qn_attempt attempt = status(401);
+    attempt.safe = false;
+    assert_int_equal(first(attempt).action, QN_ACTION_AUTH);
+    attempt = outcome(QN_OUTCOME_NETWORK);
     attempt.safe = false;
     assert_int_equal(first(attempt).action, QN_ACTION_FAIL);
     attempt.never_sent = true;
