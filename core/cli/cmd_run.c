@@ -22,6 +22,8 @@ static const struct cli_option options[] = {
     CLI_ENV_OPTION,
     {0, "accept-incomplete", CLI_FLAG, NULL, NULL, "accept_incomplete",
      "publish the output in spite of holes (still exit 3)"},
+    {0, "listen", CLI_TEXT, "ADDR", NULL, "listen",
+     "let the API call when a job is done, at HOST:PORT (default host 127.0.0.1, any free port)"},
     {0, "summary", CLI_TEXT, "FILE", NULL, NULL, "write the run's summary there, as JSON"},
     CLI_LOG_OPTION,
     {0, "ca-file", CLI_TEXT, "FILE", NULL, NULL, "trust these certificates (PEM) instead of the system's"},

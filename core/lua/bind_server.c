@@ -14,7 +14,7 @@
 
 #define MAX_HEADERS 64
 
-/* server.listen{ host, port } -> server | nil, err */
+/* server.listen{ host, port, max_body } -> server | nil, err */
 static int l_server_listen(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -22,12 +22,14 @@ static int l_server_listen(lua_State *L)
     struct qn_err err = {.text = ""};
     const char *host = qn_field_string(L, 1, "host", "127.0.0.1");
     lua_Integer port = qn_field_integer(L, 1, "port", 0);
+    lua_Integer max_body = qn_field_integer(L, 1, "max_body", 0);
     luaL_argcheck(L, port >= 0 && port <= 65535, 1, "port must be from 0 to 65535");
     struct qn_server **slot = lua_newuserdatauv(L, sizeof *slot, 0);
     *slot = NULL;
     luaL_setmetatable(L, SERVER);
     if (qn_server_listen(qn_runtime_of(L)->loop, host, (unsigned)port, slot, &err) < 0)
         return qn_lua_fail(L, "network", &err);
+    if (max_body > 0) qn_server_limit_bodies(*slot, (size_t)max_body);
     return 1;
 }
 

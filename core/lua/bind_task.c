@@ -129,6 +129,14 @@ static int l_task_status(lua_State *L)
     return 1;
 }
 
+/* task.interruptible(task): an interrupt cancels that task, as long as it runs, instead of the root task */
+static int l_task_interruptible(lua_State *L)
+{
+    struct qn_task *task = check_task(L, 1);
+    if (!qn_task_finished(task)) runtime_of(L)->interruptible = task;
+    return 0;
+}
+
 static int task_tostring(lua_State *L)
 {
     lua_pushfstring(L, "task (%s)", status_of(check_task(L, 1)));
@@ -328,9 +336,15 @@ static int l_task_yieldable(lua_State *L)
 
 int luaopen_quern_core_task(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"spawn", l_task_spawn}, {"sleep", l_task_sleep},   {"event", l_task_event},         {"now", l_task_now},
-        {"wall", l_task_wall},   {"random", l_task_random}, {"yieldable", l_task_yieldable}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"spawn", l_task_spawn},
+                                         {"sleep", l_task_sleep},
+                                         {"event", l_task_event},
+                                         {"now", l_task_now},
+                                         {"wall", l_task_wall},
+                                         {"random", l_task_random},
+                                         {"yieldable", l_task_yieldable},
+                                         {"interruptible", l_task_interruptible},
+                                         {NULL, NULL}};
     static const luaL_Reg task_meta[] = {{"__tostring", task_tostring}, {NULL, NULL}};
     static const luaL_Reg task_methods[] = {
         {"join", l_task_join}, {"cancel", l_task_cancel}, {"status", l_task_status}, {NULL, NULL}};

@@ -149,6 +149,7 @@ static void finish(lua_State *L, struct qn_task *task)
     struct qn_task *parent = task->parent;
     task->state = task->outcome;
     task->runtime->tasks--;
+    if (task->runtime->interruptible == task) task->runtime->interruptible = NULL;
     qn_sched_forget(&task->waiter);
     tell_joiners(task);
     if (parent) child_finished(L, parent, task);

@@ -74,7 +74,7 @@ void qn_runtime_interrupt(struct qn_runtime *runtime)
     qn_loop_wake(runtime->loop);
 }
 
-static int cancel_root(lua_State *L)
+static int cancel_task(lua_State *L)
 {
     qn_lua_push_error(L, "interrupted", "interrupted");
     qn_task_cancel(L, lua_touserdata(L, 1));
@@ -84,8 +84,8 @@ static int cancel_root(lua_State *L)
 static void interrupt(struct qn_runtime *runtime, struct qn_task *root)
 {
     runtime->interrupted = false;
-    lua_pushcfunction(runtime->L, cancel_root);
-    lua_pushlightuserdata(runtime->L, root);
+    lua_pushcfunction(runtime->L, cancel_task);
+    lua_pushlightuserdata(runtime->L, runtime->interruptible ? runtime->interruptible : root);
     if (lua_pcall(runtime->L, 1, 0, 0) != LUA_OK) lua_pop(runtime->L, 1);
 }
 

@@ -42,10 +42,11 @@ struct qn_runtime { /* bindings read it; only runtime.c and co.c write it */
     struct qn_transport *transport;
     struct qn_sched sched;
     struct qn_rng rng;
-    lua_State *L;            /* main state */
-    struct qn_task *current; /* the task being resumed, or NULL */
-    unsigned tasks;          /* not finished yet */
-    struct qn_env *env;      /* values of --env-file, see bind_env.c; NULL: none */
+    lua_State *L;                  /* main state */
+    struct qn_task *current;       /* the task being resumed, or NULL */
+    unsigned tasks;                /* not finished yet */
+    struct qn_task *interruptible; /* what an interrupt cancels; NULL: the root task */
+    struct qn_env *env;            /* values of --env-file, see bind_env.c; NULL: none */
     volatile bool interrupted;
 };
 
@@ -57,7 +58,8 @@ int qn_runtime_main(struct qn_runtime *runtime, const char *module, const char *
                     char **result, struct qn_err *err);
 /* The same for the function on top of the main state's stack, which is popped; without arguments and result. */
 int qn_runtime_run(struct qn_runtime *runtime, struct qn_err *err);
-/* Cancels the root task with an error of kind "interrupted". Async-signal-safe, any thread. */
+/* Cancels the task that task.interruptible named, or else the root task, with an error of kind "interrupted".
+ * Async-signal-safe, any thread. */
 void qn_runtime_interrupt(struct qn_runtime *runtime);
 /* Ends everything in the reverse order of its making. Returns what was left (tasks, handles); 0 is the only good
  * answer. */

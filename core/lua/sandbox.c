@@ -24,9 +24,9 @@ static const char *const base_names[] = {
 
 /* Modules of the library that scripts may name. */
 static const char *const public_modules[] = {
-    "quern",           "quern.auth",     "quern.chunk", "quern.events", "quern.genesys", "quern.http", "quern.json",
-    "quern.limit",     "quern.log",      "quern.pages", "quern.param",  "quern.retry",   "quern.task", "quern.time",
-    "quern.transform", "quern.validate", NULL};
+    "quern",       "quern.auth", "quern.chunk", "quern.events",    "quern.genesys",  "quern.http",
+    "quern.job",   "quern.json", "quern.limit", "quern.log",       "quern.pages",    "quern.param",
+    "quern.retry", "quern.task", "quern.time",  "quern.transform", "quern.validate", NULL};
 
 /* Copies global `name` (a table) without the fields in `without` and pushes the copy. */
 static void push_copy(lua_State *L, const char *name, const char *const *without)

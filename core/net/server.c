@@ -23,6 +23,7 @@ struct qn_server {
     struct qn_served_list all;   /* every request with a connection (only `first` is used) */
     unsigned port;
     unsigned handles_open;
+    size_t body_cap;
     bool freed;
 };
 
@@ -67,7 +68,9 @@ static void on_resumed(void *user)
 static void *on_target(void *user, const char *target, struct MHD_Connection *connection)
 {
     struct qn_server *server = user;
-    return qn_served_new(server->loop, &server->all, connection, target, on_resumed, server);
+    struct qn_served *served = qn_served_new(server->loop, &server->all, connection, target, on_resumed, server);
+    if (served) served->body.cap = server->body_cap;
+    return served;
 }
 
 static enum MHD_Result answer_plain(struct MHD_Connection *connection, unsigned status, const char *text)
@@ -200,6 +203,7 @@ int qn_server_listen(struct qn_loop *loop, const char *host, unsigned port, stru
         close(fd);
         return qn_fail(err, QN_ENOMEM, "out of memory");
     }
+    server->body_cap = QN_SERVER_BODY_CAP;
     server->loop = loop;
     server->port = bound_port(fd);
     qn_op_init(&server->accept, NULL);
@@ -210,6 +214,11 @@ int qn_server_listen(struct qn_loop *loop, const char *host, unsigned port, stru
     }
     *out = server;
     return 0;
+}
+
+void qn_server_limit_bodies(struct qn_server *server, size_t cap)
+{
+    server->body_cap = cap < QN_SERVER_BODY_CAP ? cap : QN_SERVER_BODY_CAP;
 }
 
 unsigned qn_server_port(const struct qn_server *server)

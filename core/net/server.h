@@ -28,6 +28,8 @@ struct qn_served; /* one request; the taker's until qn_served_free */
 
 /* host: an address ("127.0.0.1", "::1") or "localhost" (127.0.0.1). port 0: any free one. */
 int qn_server_listen(struct qn_loop *loop, const char *host, unsigned port, struct qn_server **out, struct qn_err *err);
+/* Requests from now on may have bodies of so many bytes, at most QN_SERVER_BODY_CAP. */
+void qn_server_limit_bodies(struct qn_server *server, size_t cap);
 unsigned qn_server_port(const struct qn_server *server);
 /* The op completes when a request waits or the server is closed; it may be done already. NULL: somebody waits for
  * the last one still. */

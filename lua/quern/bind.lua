@@ -52,6 +52,18 @@ local function validate(query, params)
   return nil, errors.new("invalid", ("query '%s': %s"):format(query.name, tostring(problem)), { exit = 5 })
 end
 
+-- What the whole run should bring, checked; nil: the query does not say.
+local function completeness_of(query, params)
+  local wanted = query.completeness and query.completeness(params)
+  if not wanted then return nil end
+  local expected, accuracy = wanted.expected, wanted.accuracy or 1
+  if math.type(expected) ~= "integer" or expected < 0 or type(accuracy) ~= "number" or accuracy < 0 or accuracy > 1 then
+    error(errors.new("script", ("completeness of query '%s' must return { expected = a count, accuracy = 0 to 1 } or nil"):format(query.name),
+      { exit = 1 }), 0)
+  end
+  return { expected = expected, accuracy = accuracy }
+end
+
 -- A copy of a client's options with `--rate` applied.
 local function with_rate(spec, rate)
   local copy = {}
@@ -91,6 +103,7 @@ function M.bind(opts)
   if not bound.params then return nil, err end
   local ok, invalid = validate(query, bound.params)
   if not ok then return nil, invalid end
+  bound.completeness = completeness_of(query, bound.params)
   bound.tree, err = chunk.bind(query.chunk, bound.params)
   if not bound.tree then return nil, err end
   bound.client, err = client_of(query, bound.params, opts)

@@ -23,8 +23,9 @@ function M.resolve(value, purpose, needed)
   local env = require "quern.core.env"
   local what = purpose and (" (%s)"):format(purpose) or ""
   if value.kind == "env" then
-    local text = env.get(value.name) or value.default
-    if text == nil or text == "" then return missing(value.name, what, needed) end
+    local text = env.get(value.name)
+    if text == nil or text == "" then text = value.default end
+    if text == nil then return missing(value.name, what, needed) end
     return text
   elseif value.kind == "secret_env" then
     local secret = env.get(value.name) ~= "" and env.secret(value.name)

@@ -21,6 +21,7 @@ function M.serve(spec)
 end
 
 --- A variable of the environment (or of `--env-file`), read when the run begins. A query is granted the variables it names.
+--- The default stands for a variable that is not set or empty; without one that is an error.
 ---@param name string
 ---@param default? string
 ---@return table
@@ -50,6 +51,7 @@ local VALUES = {
   is_null = function() return require("quern.core.view").is_null end,
   retry = function() return require("quern.retry").new end,
   limit = function() return require("quern.limit").new end,
+  job = function() return require("quern.job").new end,
 }
 
 local function unknown(self, name)

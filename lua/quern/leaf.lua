@@ -7,6 +7,8 @@ local errors = require "quern.core.error"
 local event = require "quern.core.event"
 local json = require "quern.core.json"
 local chunk_views = require "quern.chunk"
+local farewell = require "quern.farewell"
+local grant = require "quern.grant"
 
 local M = {}
 
@@ -102,12 +104,18 @@ local function bound_passed(run, walk)
     { bound = "pages", query = run.query.name })
 end
 
+-- A cursor that the API refuses is no mistake of the query: the walk begins again, with a new job if there is one.
+local function of_cursor(run, leaf, err)
+  if err.kind ~= "invalid" or run.query.pages.kind ~= "cursor" or leaf.pages == 0 then return err end
+  return errors.new("restart", tostring(err.message), { status = err.status })
+end
+
 local function walk_pages(run, leaf, walk, converting)
   local seen = {}
   local request = walk.request
   while request do
     local page, err = read_page(run, leaf, request)
-    if not page then return nil, err end
+    if not page then return nil, of_cursor(run, leaf, err) end
     if repeated(seen, page) then
       return nil, errors.new("restart", ("page %d repeats a page of this walk"):format(page.number))
     end
@@ -125,6 +133,28 @@ local function walk_pages(run, leaf, walk, converting)
   return true
 end
 
+-- Submits the leaf's job and waits for it; the first request for its results.
+local function results_of_job(run, leaf, request)
+  local job, hook = run.query.job, nil
+  if job.webhook then
+    local public = job.webhook.url and grant.must(job.webhook.url)
+    hook = run.listener and run.listener:hook(public ~= "" and public or nil)
+    local url = hook and hook.url or public
+    if url and url ~= "" then job.webhook.set(request, url) end
+  end
+  local _ <close> = setmetatable({}, { __close = function()
+    if hook then hook:close() end
+  end })
+  local handle, err = job:start(run.client, request, { params = run.params, leaf = leaf.label, hook = hook })
+  if not handle then return nil, err end
+  local forget = farewell.add(function() handle:cancel() end) -- if the run ends while the job is under way
+  local ok, wait_err = handle:wait()
+  if not ok then handle:cancel() end
+  forget()
+  if not ok then return nil, wait_err end
+  return handle:results()
+end
+
 --- Walks the leaf once. On success its batches are with the sequencer; `leaf.received`, `leaf.pages`, `leaf.promise` (what
 --- the API promised: a count, true, or nil) and `leaf.cut` (an error: the page bound ended the walk) are set. Waits.
 ---@async
@@ -134,7 +164,9 @@ end
 ---@return table? err
 function M.walk(run, leaf)
   leaf.received, leaf.pages, leaf.total, leaf.cut = 0, 0, nil, nil
-  local request = run:request_for(leaf)
+  local request, job_err = run:request_for(leaf)
+  if run.query.job then request, job_err = results_of_job(run, leaf, request) end
+  if not request then return nil, job_err end
   local walk = run.query.pages:walk(request, run.params)
   local converting <close> = setmetatable({}, { __close = abandon })
   local ok, err = walk_pages(run, leaf, walk, converting)

@@ -5,6 +5,7 @@ local env = require "quern.core.env"
 local errors = require "quern.core.error"
 local task = require "quern.core.task"
 local bind = require "quern.bind"
+local farewell = require "quern.farewell"
 local grant = require "quern.grant"
 local plan = require "quern.plan"
 local run = require "quern.run"
@@ -19,10 +20,15 @@ local function failed(err)
   return { exit = err.exit or 1, message = tostring(err.message), kind = err.kind }
 end
 
--- Every command answers a table; what it raises becomes a message.
+-- Every command answers a table; what it raises becomes a message. It runs in a task of its own, which an interrupt cancels; what is
+-- to be told to others comes after it.
 local function guarded(command)
   return function(opts)
-    local ok, result, err = pcall(command, opts)
+    local child = task.spawn(pcall, command, opts)
+    task.interruptible(child)
+    local joined, ok, result, err = child:join()
+    farewell.run()
+    if not joined then return failed(ok) end
     if not ok then return failed(result) end
     return result or failed(err)
   end
@@ -49,7 +55,7 @@ M.run = guarded(function(opts)
   if not bound then return nil, bind_err end
   return run.execute(bound, {
     run_id = opts.run_id or run_id(), output = opts.output, concurrency = opts.concurrency, workers = opts.workers,
-    accept_incomplete = opts.accept_incomplete, spool_dir = opts.spool_dir,
+    accept_incomplete = opts.accept_incomplete, spool_dir = opts.spool_dir, listen = opts.listen,
   })
 end)
 

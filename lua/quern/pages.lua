@@ -169,6 +169,56 @@ function M.next_link(opts)
   return setmetatable(pager, meta)
 end
 
+--- A cursor in the answer that goes into the url query, or the body, of the next request.
+---@param opts { path: string, name: string, body?: boolean, size?: integer|fun(p: table): integer, size_name?: string, max?: integer|fun(p: table): integer, stable?: boolean }
+---  `path`: JSONPath of the cursor, a text or whole number; null, empty or absent ends the walk; `name`: the url query's name for
+---  it, or with `body` the member of the JSON body; `size`: records a page, sent as `size_name` (pageSize) beside it; `max`:
+---  the bound of pages a leaf (100000); `stable`: the same cursor gives the same page later on (results of a job).
+---@return quern.Pager
+function M.cursor(opts)
+  local pager = options.check("quern.pages.cursor", opts, {
+    path = { type = "string", required = true }, name = { type = "string", required = true },
+    body = "boolean", size = "integer|function", size_name = { type = "string", default = "pageSize" },
+    max = "integer|function", stable = "boolean",
+  })
+  pager.kind = "cursor"
+  pager.missing_ok = false
+  pager.facts = { cursor = pager.path }
+  function pager:walk(request, p)
+    local walk = { max = resolved(self.max, p) or MAX_PAGES, request = copy(request) }
+    local seen, size = {}, resolved(self.size, p)
+    local function put(target, cursor)
+      local place
+      if self.body then
+        if type(target.json) ~= "table" then error("quern.pages.cursor: body = true needs a request with a json body", 0) end
+        place = target.json
+      else
+        target.query = target.query or {}
+        place = target.query
+      end
+      place[self.name] = cursor
+      if size then place[self.size_name] = size end
+    end
+    if size then put(walk.request, nil) end
+    function walk.next(page)
+      local cursor = page.values.cursor
+      if cursor == nil or cursor == page.null or cursor == "" then return nil end
+      if type(cursor) ~= "string" and math.type(cursor) ~= "integer" then
+        return nil, errors.new("body", ("the cursor at %s is a %s, not a text"):format(self.path, type(cursor)))
+      end
+      if seen[cursor] then return nil, errors.new("restart", "the cursor of a page was seen before in this walk") end
+      seen[cursor] = true
+      local following = copy(walk.request)
+      put(following, cursor)
+      walk.request = following
+      return following
+    end
+    function walk.promised() return nil end
+    return walk
+  end
+  return setmetatable(pager, meta)
+end
+
 ---@param value any
 ---@return boolean
 function M.is(value)

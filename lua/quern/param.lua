@@ -5,8 +5,8 @@
 ---       queues = quern.param.list { summary = "queue ids; all queues when absent" },
 ---     }
 ---
---- Every constructor takes `default` (written as on the command line), `summary` (one line of help) and
---- `required` (true: no default, must be given). A parameter without default that is not given is nil.
+--- Every constructor takes `default` (written as on the command line), `summary` (one line of help), `alias` (a second name
+--- for the command line) and `required` (true: no default, must be given). A parameter without default that is not given is nil.
 local core_time = require "quern.core.time"
 local json = require "quern.core.json"
 local errors = require "quern.core.error"
@@ -20,6 +20,7 @@ local M = {}
 ---@field default any
 ---@field summary? string
 ---@field required? boolean
+---@field alias? string
 ---@field values? string[]  enum only
 ---@field min? number  integer and number only
 ---@field max? number  integer and number only
@@ -29,11 +30,13 @@ local meta = { __name = "quern.param" }
 ---@field default? any  as on the command line; lists and tables also as a table
 ---@field summary? string  one line of help
 ---@field required? boolean  true: it must be given
+---@field alias? string  a second name for the command line
 
 ---@class quern.NumberOptions: quern.ParamOptions
 ---@field default? any  as on the command line
 ---@field summary? string  one line of help
 ---@field required? boolean  true: it must be given
+---@field alias? string  a second name for the command line
 ---@field min? number  the least value
 ---@field max? number  the greatest value
 
@@ -41,9 +44,10 @@ local meta = { __name = "quern.param" }
 ---@field default? any  one of the values
 ---@field summary? string  one line of help
 ---@field required? boolean  true: it must be given
+---@field alias? string  a second name for the command line
 ---@field values string[]  what it may be
 
-local COMMON = { default = "any", summary = "string", required = "boolean" }
+local COMMON = { default = "any", summary = "string", required = "boolean", alias = "string" }
 
 local function constructor(kind, extra)
   local spec = options.extend(COMMON, extra)
@@ -210,6 +214,16 @@ local function bind_one(name, param, given, context)
   return value
 end
 
+-- What was given under an alias stands under the parameter's name.
+local function by_name(params, given)
+  local names, copy = {}, {}
+  for name, param in pairs(params) do
+    if param.alias then names[param.alias] = name end
+  end
+  for name, value in pairs(given) do copy[names[name] or name] = value end
+  return copy
+end
+
 --- Binds what was given to the declared parameters. Reads no clock: `context.now_ms` is the run's frozen now.
 ---@param params table<string, quern.Param>
 ---@param given table<string, string>
@@ -217,6 +231,7 @@ end
 ---@return table? bound
 ---@return table? err  kind "usage", exit 2
 function M.bind(params, given, context)
+  given = by_name(params, given)
   for name in pairs(given) do
     if not params[name] then
       local near = options.nearest(name, params)

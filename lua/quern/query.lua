@@ -1,4 +1,5 @@
 --- The definition of a query: checked when the script is loaded, so that a typing error is told before anything is sent.
+local job = require "quern.job"
 local options = require "quern.options"
 local chunk = require "quern.chunk"
 local pages = require "quern.pages"
@@ -26,9 +27,12 @@ local M = {}
 ---@field chunk? quern.ChunkPolicy  default quern.chunk.whole {}
 ---@field request fun(p: table, chunk: quern.Chunk): quern.Request  the first request of a leaf
 ---@field pages? quern.Pager  default: one answer a leaf
+---@field job? quern.Job  `request` submits a job; `pages` walks its results
 ---@field classify? fun(response: quern.Response): string?  retry, split, restart, fail, skip, or nil for the failure table
 ---@field records string|string[]  JSONPath of the records; a list descends level by level
 ---@field total? string  JSONPath of the number of records that the API promises a leaf
+---@field completeness? fun(p: table): { expected: integer, accuracy?: number }?  how many records the whole run should bring; below
+---  `accuracy` (default 1: all) of them the run is incomplete
 ---@field expect? fun(p: table, chunk: quern.Chunk): integer?  the same, known beforehand
 ---@field key? string  JSONPath: repeats of a key within a leaf are dropped
 ---@field owner? string  JSONPath of the time that decides which leaf a record belongs to
@@ -43,7 +47,7 @@ local meta = { __name = "quern.query" }
 local FIELDS = {
   name = { type = "string", required = true },
   summary = "string", params = "table", validate = "function", client = { type = "table|function", required = true },
-  chunk = "table", request = { type = "function", required = true }, pages = "table", classify = "function",
+  chunk = "table", request = { type = "function", required = true }, pages = "table", job = "table", completeness = "function", classify = "function",
   records = { type = "string|table", required = true }, total = "string", expect = "function",
   key = "string", owner = "string", order = "string", columns = "table", transform = "function",
   fields = "table", raw = "boolean", format = "string",
@@ -104,6 +108,7 @@ local function check_parts(query)
   end
   if query.chunk and not chunk.is(query.chunk) then fail("chunk must be made by quern.chunk, such as quern.chunk.whole {}") end
   if query.pages and not pages.is(query.pages) then fail("pages must be made by quern.pages, such as quern.pages.next_link {}") end
+  if query.job and not job.is(query.job) then fail("job must be made by quern.job { ... }") end
   if query.format and not FORMATS[query.format] then fail("format '%s' is not one of csv, json, ndjson", query.format) end
   if query.order and query.order ~= "owner" then fail("order can only be 'owner', not '%s'", query.order) end
   if query.order and not query.owner then fail("order = 'owner' needs the field owner") end

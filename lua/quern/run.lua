@@ -12,6 +12,7 @@ local json = require "quern.core.json"
 local leaves = require "quern.leaf"
 local pages = require "quern.pages"
 local summary = require "quern.summary"
+local webhook = require "quern.webhook"
 
 local M = {}
 
@@ -243,6 +244,7 @@ local function open(bound, opts)
   local run = setmetatable({
     id = opts.run_id, query = bound.query, params = bound.params, client = bound.client, format = bound.format,
     changed = task.event(), active = 0, holes = {}, counted = {}, chunk_texts = setmetatable({}, { __mode = "k" }),
+    completeness = bound.completeness,
     counts = { pages = 0, bytes = 0, leaves = 0, splits = 0, restarts = 0, refetches = 0, overtakes = 0 }, started_ms = task.now(),
   }, Run)
   local query = bound.query
@@ -270,12 +272,21 @@ end
 --- output's name unless the run is whole (or `accept_incomplete` was given).
 ---@async
 ---@param bound table  from quern.bind: query, params, client, tree, format, script, now_ms
----@param opts { run_id: string, output: string?, concurrency: integer?, workers: integer, accept_incomplete: boolean?, spool_dir: string? }
+---@param opts { run_id: string, output: string?, concurrency: integer?, workers: integer, accept_incomplete: boolean?, spool_dir: string?, listen: string? }
 ---@return table? summary
 ---@return table? err  the run could not begin
 function M.execute(bound, opts)
-  local run, err = open(bound, opts)
-  if not run then return nil, err end
+  local listener, run, err
+  if opts.listen then
+    listener, err = webhook.listen(opts.listen)
+    if not listener then return nil, err end
+  end
+  run, err = open(bound, opts)
+  if not run then
+    if listener then listener:close() end
+    return nil, err
+  end
+  run.listener = listener
   event.emit { type = "run_started", run = run.id, query = run.query.name, leaves = run.tree:counts().open,
                output = opts.output or "-", format = run.format }
   local ok, failure = pcall(run.drive, run, opts.concurrency or LEAVES_AT_ONCE)
@@ -284,6 +295,7 @@ function M.execute(bound, opts)
     ok, failure = pcall(run.commit, run)
     failure = not ok and as_error(failure) or nil
   end
+  if listener then listener:close() end
   local report = summary.close(run, failure, opts)
   run.workers:close()
   event.emit { type = "run_finished", summary = report }

@@ -34,6 +34,19 @@ local function incomplete(holes)
   return 3, "incomplete" .. rest
 end
 
+-- What the query says that the run should have brought, and whether it did.
+local function shortfall(run)
+  local wanted = run.completeness
+  if not wanted then return nil end
+  local facts = run.sequencer:facts()
+  local got = facts.records - facts.duplicates - facts.disowned - facts.outside
+  local share = wanted.expected > 0 and got / wanted.expected or 1
+  run.accuracy = share
+  if share >= wanted.accuracy then return nil end
+  return ("incomplete: %d of %d expected records came (%.1f %%), fewer than the accuracy %g asks for"):format(got, wanted.expected,
+    share * 100, wanted.accuracy)
+end
+
 -- Exit status, message and what to do with the output.
 local function verdict(run, failure, holes)
   if failure then
@@ -52,6 +65,8 @@ local function verdict(run, failure, holes)
     local exit, message = incomplete(holes)
     return exit, message, "keep"
   end
+  local short = shortfall(run)
+  if short then return 3, short, "keep" end
   return 0, nil, "publish"
 end
 
@@ -105,7 +120,7 @@ function M.close(run, failure, opts)
   return {
     run = run.id, query = run.query.name, exit = exit, message = message, params = params_text(run),
     verdict = exit == 0 and "complete" or exit == 3 and "incomplete" or "failed",
-    tiled = run.tree:tiled(), counted = counted(run, holes), holes = json.array(holes),
+    accuracy = run.accuracy, tiled = run.tree:tiled(), counted = counted(run, holes), holes = json.array(holes),
     rows = facts.rows, records = facts.records, duplicates = facts.duplicates, disowned = facts.disowned,
     outside = facts.outside, no_key = facts.no_key, no_owner = facts.no_owner,
     leaves = counts.leaves, splits = counts.splits, restarts = counts.restarts, refetches = counts.refetches,
