@@ -24,7 +24,6 @@ local param = require "quern.param"
 local M = {}
 
 ---@class quern.Job
----@field start fun(self: quern.Job, api: quern.Client, request: table, context?: table): quern.JobHandle?, table?
 local Job = {}
 Job.__index = Job
 Job.__name = "quern.job"
@@ -48,15 +47,26 @@ local function set_of(where, list)
   return set
 end
 
---- A job. Constructor only: nothing is sent.
----@param opts { id: string, poll: fun(id: string, p: table): table, state: string, complete: string[], failed?: string[], message?: string, results: fun(id: string, p: table): table, cancel?: fun(id: string, p: table): table, webhook?: { set: fun(request: table, url: string), url?: any }, every?: string|fun(p: table): string, growth?: number, cap?: string, polls?: integer|fun(p: table): integer, deadline?: string, resubmit?: integer }
----  `id`: JSONPath of the job's id in the answer to the submission; `poll(id, p)`: the request that asks how it goes; `state`:
----  JSONPath of the state in its answer; `complete`, `failed`: the states that end it (failed: none); `message`: JSONPath of the
----  reason of a failure; `results(id, p)`: the first request for the results; `cancel(id, p)`: the request that ends a job early
----  (sent when the run is interrupted or gives up); `webhook.set(request, url)`: puts the URL that the API shall call into the submission,
----  `webhook.url`: such as quern.env "NAME", the URL under which `--listen` is reached from outside, or that of somebody
----  else; `every`: wait between polls (2s), times `growth` (1.5) each time, up to `cap` (30s); `polls`: how many at most (no
----  bound); `deadline`: how long the job may take (1h); `resubmit`: new submissions after one of unknown fate (2).
+---@class quern.JobOptions
+---@field id string  JSONPath of the job's id in the answer to the submission
+---@field poll fun(id: string, p: table): quern.Request  asks how it goes
+---@field state string  JSONPath of the state in its answer
+---@field complete string[]  the states of a job whose results are there
+---@field failed? string[]  the states of one that has failed
+---@field message? string  JSONPath of the reason of a failure
+---@field results fun(id: string, p: table): quern.Request  the first request for the results
+---@field cancel? fun(id: string, p: table): quern.Request  ends a job early: sent when the run ends before it or gives it up
+---@field webhook? { set: fun(request: table, url: string), url?: string|table }  for APIs that call when a job is done; `set`: puts the URL to
+---  be called into the submission; `url`: such as quern.env "NAME", where `--listen` is reached from outside, or somebody else's address
+---@field every? string|fun(p: table): string  wait between two polls
+---@field growth? number  what each wait is longer than the one before, as a factor
+---@field cap? string  the longest wait
+---@field polls? integer|fun(p: table): integer  how many at most; no bound when absent
+---@field deadline? string  how long the job may take
+---@field resubmit? integer  new submissions after one of which nobody knows whether it arrived
+
+--- Defines a job; sends nothing.
+---@param opts quern.JobOptions
 ---@return quern.Job
 function M.new(opts)
   local job = options.check("quern.job", opts, {
@@ -81,6 +91,7 @@ function M.new(opts)
   return setmetatable(job, Job)
 end
 
+--- Was it made by quern.job?
 ---@param value any
 ---@return boolean
 function M.is(value)
@@ -107,7 +118,7 @@ end
 -- ---- a job under way ----
 
 ---@class quern.JobHandle
----@field id string
+---@field id string  what the API calls it
 ---@field open boolean  the API may still be working on it
 local Handle = {}
 Handle.__index = Handle
@@ -143,8 +154,9 @@ end
 --- Submits. Waits.
 ---@async
 ---@param api quern.Client
----@param request table  the submission, as for `api:send`
----@param context? { params?: table, leaf?: string, hook?: table }  `hook`: from quern.webhook
+---@param request quern.Request  the submission
+---@param context? { params?: table, leaf?: string, hook?: table }  `params`: for `poll` and the others; `leaf`: for events; `hook`: a
+---  webhook's path
 ---@return quern.JobHandle? handle
 ---@return table? err  `err.unclear`: nobody knows whether the submission arrived
 function Job:start(api, request, context)
@@ -156,7 +168,7 @@ function Job:start(api, request, context)
                         hook = context.hook, started_ms = task.now() }, Handle)
 end
 
-function Handle:poll()
+local function poll(self)
   local job = self.job
   local response, err = self.api:send(job.poll(self.id, self.params), {
     leaf = self.leaf,
@@ -175,7 +187,7 @@ local function failed(self, message)
 end
 
 -- Waits before the next poll. A call of the webhook ends the wait, but not twice in a row: who calls it is not trusted.
-function Handle:pause(ms)
+local function pause(self, ms)
   local hook = self.hook
   if not hook or self.hinted then
     self.hinted = false
@@ -186,7 +198,7 @@ function Handle:pause(ms)
 end
 
 -- Why the job has had its time, or nil.
-function Handle:overdue(polls, most)
+local function overdue(self, polls, most)
   local passed_ms = task.now() - self.started_ms
   if most and polls >= most then
     return ("job %s was not complete after %d polls (%d s)"):format(self.id, polls, passed_ms // 1000)
@@ -204,7 +216,7 @@ function Handle:wait()
   local polls, most = 0, resolved(job.polls, self.params)
   local pause_ms = duration(resolved(job.every, self.params), "quern.job: every", 2)
   while true do
-    local state, err = self:poll()
+    local state, err = poll(self)
     if not state then return nil, err end
     if job.complete[state.value] then
       self.open = false
@@ -215,9 +227,9 @@ function Handle:wait()
       return failed(self, ("job %s %s%s"):format(self.id, state.value, state.more and ": " .. state.more or ""))
     end
     if not self.hinted then polls = polls + 1 end
-    local overdue = self:overdue(polls, most)
-    if overdue then return failed(self, ("%s; its state is '%s'"):format(overdue, state.value)) end
-    self:pause(math.min(pause_ms, math.max(job.deadline_ms - (task.now() - self.started_ms), 0)))
+    local late = overdue(self, polls, most)
+    if late then return failed(self, ("%s; its state is '%s'"):format(late, state.value)) end
+    pause(self, math.min(pause_ms, math.max(job.deadline_ms - (task.now() - self.started_ms), 0)))
     pause_ms = math.min(math.floor(pause_ms * job.growth), math.max(job.cap_ms, pause_ms))
   end
 end

@@ -169,11 +169,17 @@ function M.next_link(opts)
   return setmetatable(pager, meta)
 end
 
---- A cursor in the answer that goes into the url query, or the body, of the next request.
----@param opts { path: string, name: string, body?: boolean, size?: integer|fun(p: table): integer, size_name?: string, max?: integer|fun(p: table): integer, stable?: boolean }
----  `path`: JSONPath of the cursor, a text or whole number; null, empty or absent ends the walk; `name`: the url query's name for
----  it, or with `body` the member of the JSON body; `size`: records a page, sent as `size_name` (pageSize) beside it; `max`:
----  the bound of pages a leaf (100000); `stable`: the same cursor gives the same page later on (results of a job).
+---@class quern.CursorOptions
+---@field path string  JSONPath of the cursor, a text or a whole number; null, empty or absent ends the walk
+---@field name string  its name in the url query, or in the body
+---@field body? boolean  it goes into the JSON body instead of the url query
+---@field size? integer|fun(p: table): integer  records a page, sent beside it
+---@field size_name? string  the name of that
+---@field max? integer|fun(p: table): integer  bound of pages a leaf (default 100000)
+---@field stable? boolean  the same cursor gives the same page later on, as with the results of a job
+
+--- A cursor in the answer that goes into the next request.
+---@param opts quern.CursorOptions
 ---@return quern.Pager
 function M.cursor(opts)
   local pager = options.check("quern.pages.cursor", opts, {
