@@ -58,6 +58,9 @@ void quern_interrupt(struct quern *q);
  * answer. NULL is fine. */
 int quern_free(struct quern *q);
 
+/* The folder of quern's own files, which holds lua, scripts and examples. 0, or -1 if it is not found or does not fit. */
+int quern_home(char *out, size_t size);
+
 /* "0.1.0". Static. */
 const char *quern_version(void);
 

@@ -18,7 +18,7 @@ struct cli_command {
     int (*run)(const struct cli_args *args);
 };
 
-extern const struct cli_command cli_run, cli_plan, cli_path, cli_emulate, cli_help, cli_version;
+extern const struct cli_command cli_run, cli_plan, cli_path, cli_emulate, cli_init, cli_help, cli_version;
 extern const struct cli_command *const cli_commands[];
 extern const size_t cli_command_count;
 

@@ -7,8 +7,8 @@
 
 #include "cli/cli.h"
 
-const struct cli_command *const cli_commands[] = {&cli_run,     &cli_plan, &cli_path,
-                                                  &cli_emulate, &cli_help, &cli_version};
+const struct cli_command *const cli_commands[] = {&cli_run,  &cli_plan, &cli_path,   &cli_emulate,
+                                                  &cli_init, &cli_help, &cli_version};
 const size_t cli_command_count = sizeof cli_commands / sizeof *cli_commands;
 
 int cli_fail(int status, const char *format, ...)

@@ -31,6 +31,15 @@ const char *quern_version(void)
     return QN_VERSION;
 }
 
+int quern_home(char *out, size_t size)
+{
+    char root[4096];
+
+    if (qn_quern_files(root, sizeof root, NULL) < 0 || strlen(root) >= size) return -1;
+    memcpy(out, root, strlen(root) + 1);
+    return 0;
+}
+
 static bool copy_text(char **to, const char *text)
 {
     if (!text) return true;
