@@ -47,7 +47,7 @@ end
 local function validate(query, params)
   if not query.validate then return true end
   local ok, result, problem = pcall(query.validate, params)
-  if not ok then problem = result end
+  if not ok or errors.is(result) then problem = result end
   if problem == nil then return true end
   return nil, errors.new("invalid", ("query '%s': %s"):format(query.name, tostring(problem)), { exit = 5 })
 end
@@ -98,7 +98,7 @@ function M.bind(opts)
   bound.format, err = M.format(query, opts)
   if not bound.format then return nil, err end
   bound.params, err = param.bind(query.params, opts.params or {}, {
-    now_ms = bound.now_ms, grain = query.chunk.grain, grain_ms = query.chunk.grain_ms,
+    now_ms = bound.now_ms, grain = function(p) return chunk.grain(query.chunk, p) end,
   })
   if not bound.params then return nil, err end
   local ok, invalid = validate(query, bound.params)

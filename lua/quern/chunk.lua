@@ -21,13 +21,13 @@ local M = {}
 
 ---@class quern.ChunkPolicy  opaque: what the functions of quern.chunk give
 ---@field kind "by_time"|"whole"
----@field grain? string  ISO duration on which all edges lie
+---@field grain? string|function  ISO duration on which all edges lie
 local meta = { __name = "quern.chunk" }
 
 ---@class quern.ByTime
 ---@field size? string|fun(p: table): string  ISO duration of the first cut, calendar-aware; absent: one chunk
 ---@field floor? string|fun(p: table): string  no split below it; a fixed duration
----@field grain? string  all edges are multiples of it; a fixed duration
+---@field grain? string|fun(p: table): string  all edges are multiples of it; a fixed duration. A function of the parameters gets all but the times
 ---@field split? boolean  false: a chunk is never split
 ---@field from? string  the name of the time parameter where the range begins
 ---@field to? string  the name of the time parameter where it ends
@@ -41,13 +41,12 @@ function M.by_time(opts)
   local policy = options.check("quern.chunk.by_time", opts, {
     size = OR_FUNCTION,
     floor = { type = OR_FUNCTION, default = "PT1M" },
-    grain = { type = "string", default = "PT1S" },
+    grain = { type = OR_FUNCTION, default = "PT1S" },
     split = { type = "boolean", default = true },
     from = { type = "string", default = "from" },
     to = { type = "string", default = "to" },
   })
-  policy.grain_ms = core_time.fixed_ms(policy.grain)
-  if not policy.grain_ms then
+  if type(policy.grain) == "string" and not core_time.fixed_ms(policy.grain) then
     error(("quern.chunk.by_time: grain '%s' is not a fixed ISO 8601 duration such as PT1S"):format(policy.grain), 2)
   end
   policy.kind = "by_time"
@@ -82,6 +81,23 @@ local function duration_of(policy, field, p)
   return usage(("chunk: %s '%s' is not an ISO 8601 duration such as P30D or PT15M"):format(field, tostring(text)))
 end
 
+--- The grain of a policy for parameters of which the times are not bound yet: its text and milliseconds; nothing for chunks that are no
+--- ranges. Raises for a function that answers no fixed duration.
+---@param policy quern.ChunkPolicy
+---@param p table
+---@return string? grain
+---@return integer? ms
+function M.grain(policy, p)
+  local grain = policy.grain
+  if type(grain) == "function" then grain = grain(p) end
+  if not grain then return nil end
+  local ms = core_time.fixed_ms(grain)
+  if not ms then
+    error(errors.new("script", ("chunk: grain '%s' is not a fixed ISO 8601 duration such as PT1S"):format(tostring(grain)), { exit = 1 }), 0)
+  end
+  return grain, ms
+end
+
 --- The chunk tree's options for bound parameters: what quern.core.run.tree takes.
 ---@param policy quern.ChunkPolicy
 ---@param p table
@@ -107,7 +123,7 @@ function M.bind(policy, p)
   if core_time.fixed_ms(floor) == nil then
     return usage(("chunk: floor '%s' must be a fixed duration, without months or years"):format(floor))
   end
-  return { from = from.ms, to = to.ms, size = size, floor = floor, grain = policy.grain, split = policy.split }
+  return { from = from.ms, to = to.ms, size = size, floor = floor, grain = M.grain(policy, p), split = policy.split }
 end
 
 --- What the script sees of a leaf.
@@ -126,4 +142,4 @@ function M.view(from_ms, to_ms)
   }
 end
 
-return options.strict("quern.chunk", M, { is = true, bind = true, view = true })
+return options.strict("quern.chunk", M, { is = true, bind = true, grain = true, view = true })

@@ -227,7 +227,8 @@ end
 --- Binds what was given to the declared parameters. Reads no clock: `context.now_ms` is the run's frozen now.
 ---@param params table<string, quern.Param>
 ---@param given table<string, string>
----@param context { now_ms: integer, grain_ms: integer?, grain: string? }
+---@param context { now_ms: integer, grain: (fun(bound: table): string?, integer?)? }  `grain`: told all but the times, the
+---  grain on which times must lie, as a text and in milliseconds
 ---@return table? bound
 ---@return table? err  kind "usage", exit 2
 function M.bind(params, given, context)
@@ -242,11 +243,20 @@ function M.bind(params, given, context)
     end
   end
   local bound = {}
-  for _, name in ipairs(options.names(params)) do
-    local value, err = bind_one(name, params[name], given[name], context)
-    if err then return nil, err end
-    bound[name] = value
+  local function bind_kind(is_time)
+    for _, name in ipairs(options.names(params)) do
+      local err
+      if (params[name].kind == "time") == is_time then bound[name], err = bind_one(name, params[name], given[name], context) end
+      if err then return err end
+    end
   end
+  local err = bind_kind(false)
+  if err then return nil, err end
+  local times = { now_ms = context.now_ms }
+  if context.grain then times.grain, times.grain_ms = context.grain(bound) end
+  context = times
+  err = bind_kind(true)
+  if err then return nil, err end
   return bound
 end
 

@@ -3,6 +3,7 @@ local core_run = require "quern.core.run"
 local env = require "quern.core.env"
 local json = require "quern.core.json"
 local chunk_views = require "quern.chunk"
+local grant = require "quern.grant"
 local options = require "quern.options"
 local pages = require "quern.pages"
 local param = require "quern.param"
@@ -42,8 +43,11 @@ local function request_lines(request, lines)
 end
 
 -- The variables that the client reads, and which of them are not set.
-local function variables(client)
-  local names = client:variables()
+local function variables(client, query)
+  local set = {}
+  for _, name in ipairs(client:variables()) do set[name] = true end
+  grant.variables(query.job and query.job.webhook, set)
+  local names = options.names(set)
   for index, name in ipairs(names) do
     if (env.get(name) or "") == "" then names[index] = name .. " (not set)" end
   end
@@ -67,7 +71,7 @@ function M.describe(bound)
   lines[at] = ("%d chunk%s, each at least one request:"):format(count, count == 1 and "" or "s")
   request_lines(first_request(bound, tree), lines)
   lines[#lines + 1] = ("may reach: %s"):format(table.concat(bound.client:origins(), ", "))
-  lines[#lines + 1] = ("may read: %s"):format(variables(bound.client))
+  lines[#lines + 1] = ("may read: %s"):format(variables(bound.client, bound.query))
   local seconds = bound.client:least_seconds(count)
   if seconds > 0 then lines[#lines + 1] = ("at least %.0f s under the client's limits"):format(seconds) end
   return { exit = 0, text = table.concat(lines, "\n"), chunks = count, seconds = seconds }

@@ -22,7 +22,7 @@ local M = {}
 ---@field name string  used in messages and as the default name of things
 ---@field summary? string  one line of help
 ---@field params? table<string, quern.Param>  parameters by name, given with `-p NAME=VALUE`
----@field validate? fun(p: table): nil, any  raises or returns nil, err before anything is sent
+---@field validate? fun(p: table): any, any  before anything is sent: raises, or returns an error or nil, err; see quern.validate
 ---@field client quern.ClientOptions|fun(p: table): quern.ClientOptions  where to ask and how: base_url, auth, headers, limit, retry
 ---@field chunk? quern.ChunkPolicy  default quern.chunk.whole {}
 ---@field request fun(p: table, chunk: quern.Chunk): quern.Request  the first request of a leaf

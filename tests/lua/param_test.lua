@@ -4,7 +4,7 @@ local param = require "quern.param"
 
 local DAY = 86400000
 local NOW = 19723 * DAY + 5 * 3600000 + 123 -- 2024-01-01T05:00:00.123Z
-local context = { now_ms = NOW, grain_ms = 1000, grain = "PT1S" }
+local context = { now_ms = NOW, grain = function() return "PT1S", 1000 end }
 
 local function bind(params, given)
   return param.bind(params, given, context)

@@ -8,7 +8,10 @@
 --- | `GENESYS_CLIENT_ID`, `GENESYS_CLIENT_SECRET` | the OAuth client (client credentials grant) |
 local auth = require "quern.auth"
 local errors = require "quern.core.error"
+local job = require "quern.job"
 local options = require "quern.options"
+local url = require "quern.core.url"
+local validate = require "quern.validate"
 
 local M = {}
 
@@ -36,8 +39,8 @@ function M.domain(region)
     region, near and (", did you mean %s?"):format((near:gsub("_", "-"))) or ""), { exit = 2 }), 0)
 end
 
-local function trimmed(url)
-  return (url:gsub("/+$", ""))
+local function trimmed(text)
+  return (text:gsub("/+$", ""))
 end
 
 -- API base and token URL from the environment.
@@ -51,13 +54,14 @@ local function hosts()
 end
 
 --- A client factory: base URL, client credentials and limits from the environment, read when the run begins.
----@param opts { credentials?: "basic"|"form", scope?: string, rate?: string, pace?: string|fun(p: table): string? }
----  `credentials`: how id and secret travel to the token endpoint; `scope`: what is asked of it; `rate`: such as "300/min";
----  `pace`: least time between requests
+---@param opts { credentials?: "basic"|"form", scope?: string, rate?: string, pace?: string|fun(p: table): string?, headers?: table<string, any> }
+---  `credentials`: how id and secret travel to the token endpoint (default "basic"); `scope`: asked for with the token;
+---  `rate`: such as "300/min"; `pace`: least time between requests; `headers`: sent with every request.
 ---@return fun(p: table): table
 function M.client_with(opts)
   opts = options.check("quern.genesys.client_with", opts, {
     credentials = { type = "string", default = "basic" }, scope = "string", rate = "string", pace = "string|function",
+    headers = "table",
   })
   return function(p)
     local base_url, token_url = hosts()
@@ -70,6 +74,7 @@ function M.client_with(opts)
         id = { kind = "env", name = "GENESYS_CLIENT_ID" },
         secret = { kind = "secret_env", name = "GENESYS_CLIENT_SECRET" },
       },
+      headers = opts.headers,
       limit = { rate = opts.rate, pace = pace },
       variables = { "GENESYS_BASE_URL", "GENESYS_LOGIN_URL", "GENESYS_REGION" },
     }
@@ -79,11 +84,43 @@ end
 --- The client of the real service: Basic credentials, 300 requests a minute.
 M.client = M.client_with { rate = "300/min" }
 
---- A client of the tutorials' dialects: as client_with, and no rate unless it is given.
----@param opts { credentials?: "basic"|"form", scope?: string, rate?: string, pace?: string|fun(p: table): string? }
----@return fun(p: table): table
+--- A client of the tutorials' dialects: no rate of its own.
+---@param opts { credentials?: "basic"|"form", scope?: string, pace?: string|fun(p: table): string?, headers?: table<string, any> }
 function M.tutorial(opts)
   return M.client_with(opts)
+end
+
+--- The details query, which the tutorials' searches submit to as well.
+M.DETAILS_QUERY = "/api/v2/analytics/conversations/details/query"
+
+--- The job behind a search of the tutorials: submitted to the details query with the header `x-genesys-async: true`, polled at
+--- `.../jobs/ID` until its `status` is complete or failed, read at `.../results/ID`.
+---@param opts { every?: string|fun(p: table): string, polls?: integer|fun(p: table): integer }
+---  `every`: wait between two polls, which does not grow; `polls`: how many at most
+---@return quern.Job
+function M.search_job(opts)
+  opts = options.check("quern.genesys.search_job", opts, { every = "string|function", polls = "integer|function" })
+  local function at(kind, id) return M.DETAILS_QUERY .. kind .. url.encode(id) end
+  return job.new {
+    id = "$.jobId", state = "$.status", complete = { "complete" }, failed = { "failed" }, message = "$.message",
+    poll = function(id) return { path = at("/jobs/", id) } end,
+    results = function(id, p) return { path = at("/results/", id), query = { pageSize = p.page_size } } end,
+    cancel = function(id) return { method = "DELETE", path = at("/jobs/", id) } end,
+    webhook = { url = { kind = "env", name = "GENESYS_WEBHOOK_URL", default = "" },
+                set = function(request, address) request.json.webhookUrl = address end },
+    every = opts.every, growth = 1, polls = opts.polls,
+  }
+end
+
+--- The limits of a search: at most 365 days; `filterBy` at most 4 levels deep with 20 expressions each; one to three `groupBy`;
+--- pages of at most 10000.
+---@param p { from: quern.Instant, to: quern.Instant, filterBy: table, groupBy: table, page_size: integer }
+---@return quern.Error? problem
+function M.validate_search(p)
+  return validate.range(p.from, p.to, { max = "P365D" })
+    or validate.expression(p.filterBy, { name = "filterBy", depth = 4, count = 20 })
+    or validate.list(p.groupBy, { name = "groupBy", min = 1, max = 3 })
+    or validate.integer(p.page_size, { name = "page_size", min = 1, max = 10000 })
 end
 
 return M
