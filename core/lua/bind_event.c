@@ -1,5 +1,5 @@
-/* bind_event.c - quern.core.event: one structured fact about a run, as one JSON line, redacted, to the runtime's
- * callback. */
+/* bind_event.c - quern.core.event: one structured fact about a run. The state's listener sees it as a table, the
+ * runtime's callback as one JSON line, redacted. Every event of the library passes here. */
 #include <lauxlib.h>
 #include <string.h>
 
@@ -9,17 +9,27 @@
 #include "lua/runtime.h"
 #include "lua/state.h"
 
+static const char listener_key; /* registry: the function of event.listen */
+
 /* event.emit(table): adds `time`. Costs nothing when nobody listens. */
 static int l_event_emit(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
+    qn_state_check_loaded(L, "the log");
     struct qn_runtime *runtime = qn_runtime_of(L);
-    if (!runtime->on_event) return 0;
+    lua_settop(L, 1);
+    bool heard = lua_rawgetp(L, LUA_REGISTRYINDEX, &listener_key) == LUA_TFUNCTION; /* [event, listener] */
+    if (!heard && !runtime->on_event) return 0;
     char now[QN_TIME_TEXT_SIZE];
     qn_time_format(qn_clock_wall_ms(runtime->clock), 3, now);
-    lua_settop(L, 1);
     lua_pushstring(L, now);
     lua_setfield(L, 1, "time");
+    if (heard) {
+        lua_pushvalue(L, 1);
+        lua_call(L, 1, 0);
+    }
+    lua_settop(L, 1);
+    if (!runtime->on_event) return 0;
     lua_pushvalue(L, lua_upvalueindex(1)); /* json.encode */
     lua_pushvalue(L, 1);
     lua_call(L, 1, 1); /* [event, line] */
@@ -36,9 +46,21 @@ static int l_event_emit(lua_State *L)
     return 0;
 }
 
+/* event.listen(fn | nil): the one listener of this state; it is called inside emit, before the line is made, and must
+ * not wait. */
+static int l_event_listen(lua_State *L)
+{
+    if (!lua_isnoneornil(L, 1)) luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_settop(L, 1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &listener_key);
+    return 0;
+}
+
 int luaopen_quern_core_event(lua_State *L)
 {
     lua_newtable(L);
+    lua_pushcfunction(L, l_event_listen);
+    lua_setfield(L, -2, "listen");
     luaL_requiref(L, "quern.core.json", luaopen_quern_core_json, 0);
     lua_getfield(L, -1, "encode");
     lua_remove(L, -2);

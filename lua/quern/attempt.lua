@@ -40,7 +40,7 @@ local function of_body(request, response, err)
 end
 
 local function of_status(request, response)
-  local text, oauth_error = exchange.words(response)
+  local text, oauth_error, context = exchange.words(response)
   local hint = HINTS[response.status]
   local outcome = { outcome = "status", status = response.status }
   if response.headers["retry-after"] then
@@ -49,8 +49,9 @@ local function of_status(request, response)
   if response.status == 400 and text then
     outcome.about_size, outcome.about_cursor = flow.about_size(text), flow.about_cursor(text)
   end
-  return outcome, errors.new("status", ("%s answered %d%s%s"):format(exchange.whole_place(request), response.status,
-    text and ": " .. text or "", hint and "; " .. hint or ""), { status = response.status, oauth_error = oauth_error })
+  local message = ("%s answered %d%s%s"):format(exchange.whole_place(request), response.status,
+    text and ": " .. text or "", hint and "; " .. hint or "")
+  return outcome, errors.new("status", message, { status = response.status, oauth_error = oauth_error, correlation = context })
 end
 
 -- Nothing when the response is good; `false` and an error when `accept` failed for a reason that no retry mends.
@@ -197,13 +198,25 @@ end
 -- An answer that tells nothing about the token: it may come from a gateway in front of the API.
 local NO_PROOF = { [401] = true, [408] = true, [425] = true, [429] = true }
 
--- Judges one turn: the response when it is good; false and an error when it is over; nothing: once more.
-function Sending:judge(result, response, sent, generation)
-  local lane = self.lane
+-- What an answer means: nothing when it is good, else the outcome (or false: no retry mends it) and the error. The event of the
+-- exchange is told then.
+function Sending:outcome(result, response, sent, told)
+  local _ <close> = told -- whatever accept or classify raise
   local class = self:classified(response)
   local outcome, err
   if class then outcome, err = of_class(class, sent, response)
   else outcome, err = outcome_of(sent, result, response, self.opts) end
+  if outcome ~= nil then
+    told:add { error = tostring(err.message), correlation = err.correlation }
+  elseif type(response.accepted) == "table" then
+    told:add { records = math.tointeger(response.accepted.count) }
+  end
+  return outcome, err
+end
+
+-- Judges one turn: the response when it is good; false and an error when it is over; nothing: once more.
+function Sending:judge(response, generation, outcome, err)
+  local lane = self.lane
   local status = response and response.status
   lane.breaker:note(status == 503, task.now())
   if status and status < 500 and not NO_PROOF[status] and lane.authorizer then lane.authorizer:accepted(generation) end
@@ -229,7 +242,7 @@ local function authorized(request, name, value)
   return copy
 end
 
--- One turn through the gate. Answers result, response, the request as sent, and the token's generation; or nil, err.
+-- One turn through the gate. Answers result, response, the request as sent, its event, and the token's generation; or nil, err.
 function Sending:turn()
   local lane, request = self.lane, self.request
   local authorizer = lane.authorizer
@@ -239,7 +252,7 @@ function Sending:turn()
     if not name then return nil, value end
   end
   local asked_ms = task.now()
-  local ticket <close> = lane.gate:enter()
+  local _ <close> = lane.gate:enter()
   if authorizer and task.now() > asked_ms then -- the token may have grown old while its user waited for a turn
     name, value, generation = authorizer:header()
     if not name then return nil, value end
@@ -248,8 +261,8 @@ function Sending:turn()
   self.started_ms = self.started_ms or task.now()
   self.state:begin(task.now())
   if name then request = authorized(request, name, value) end
-  local result, response, sent = exchange.send(lane, request, { attempt = self.attempt, leaf = self.opts.leaf })
-  return result, response, sent, generation, ticket
+  local result, response, sent, told = exchange.send(lane, request, { attempt = self.attempt, leaf = self.opts.leaf })
+  return result, response, sent, told, generation
 end
 
 --- Sends until an answer is accepted or the failure table ends it. Waits.
@@ -265,9 +278,9 @@ function M.send(lane, request, opts)
   while true do
     local open = sending:circuit()
     if open then return nil, open end
-    local result, response, sent, generation = sending:turn()
+    local result, response, sent, told, generation = sending:turn()
     if not result then return nil, response end
-    local good, err = sending:judge(result, response, sent, generation)
+    local good, err = sending:judge(response, generation, sending:outcome(result, response, sent, told))
     if good then return good end
     if response then response.body:release() end -- a refused body must not wait for the collector
     if err then return nil, err end

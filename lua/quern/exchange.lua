@@ -7,6 +7,7 @@ local errors = require "quern.core.error"
 local event = require "quern.core.event"
 local json = require "quern.core.json"
 local secrets = require "quern.core.secret"
+local task = require "quern.core.task"
 local url = require "quern.core.url"
 local view = require "quern.core.view"
 
@@ -15,6 +16,7 @@ local M = {}
 local MAX_REDIRECTS = 5
 local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
 local WORDS = 300 -- of an API's message, in bytes
+local MAX_CORRELATION = 200
 
 -- ---- responses ----
 
@@ -60,24 +62,29 @@ end
 ---@param response quern.Response
 ---@return string? message
 ---@return string? oauth_error
+---@return string? context  the API's id of the exchange, where the body holds it
 function M.words(response)
   local value = response:json()
   local text = message_in(value)
   if not text and (response.headers["content-type"] or ""):find "text/plain" then text = response.body:sub(1, WORDS) end
   text = text and secrets.redact(text):gsub("[%s%c]+", " "):sub(1, WORDS)
-  return text ~= "" and text or nil, type(value) == "table" and type(value.error) == "string" and value.error or nil
+  if type(value) ~= "table" then return text ~= "" and text or nil end
+  local context = type(value.contextId) == "string" and value.contextId:sub(1, MAX_CORRELATION) or nil
+  return text ~= "" and text or nil, type(value.error) == "string" and value.error or nil, context
 end
 
 -- ---- naming ----
 
 --- "POST /api/v2/things", for messages.
 function M.place(request)
+  if request.shown then return ("%s %s"):format(request.method, request.shown) end
   local path = request.url:match "^%a+://[^/?]*([^?]*)"
   return ("%s %s"):format(request.method, path ~= "" and path or "/")
 end
 
 --- "POST /api/v2/things at api.example.com", for messages.
 function M.whole_place(request)
+  if request.shown then return M.place(request) end
   return ("%s at %s"):format(M.place(request), request.url:match "^%a+://([^/?]*)" or request.url)
 end
 
@@ -108,17 +115,65 @@ local function header_list(headers)
   return list
 end
 
-local function exchange(lane, request, note)
+-- ---- the event ----
+
+---@class quern.Told  the event of one exchange: told once, when it is known what became of the answer. A `<close>` value
+local Told = {}
+Told.__index = Told
+
+local CORRELATION = { "inin-correlation-id", "x-correlation-id", "x-request-id", "correlation-id", "request-id" }
+
+--- Tells the event now, with what is known.
+function Told:tell()
+  local fields = self.fields
+  self.fields = nil
+  if fields then event.emit(fields) end
+end
+
+function Told:__close()
+  self:tell()
+end
+
+--- More members of the event; those that are there stay.
+---@param more { records?: integer, correlation?: string, error?: string }
+function Told:add(more)
+  for name, value in pairs(more) do
+    if self.fields[name] == nil then self.fields[name] = value end
+  end
+end
+
+-- The API's own id of the exchange.
+local function correlation(response)
+  for _, name in ipairs(CORRELATION) do
+    local value = response.headers[name]
+    if value and value ~= "" then return value:sub(1, MAX_CORRELATION) end
+  end
+end
+
+-- One exchange, redirects not followed; its event is the caller's to tell, unless it did not come to its end.
+local function once(lane, request, note)
   lane.counts.requests = lane.counts.requests + 1
-  local result = core_http.send {
+  local started_ms = task.now()
+  local told = setmetatable({ fields = { type = "request", method = request.method, url = request.shown or request.url,
+                                         attempt = note.attempt, leaf = note.leaf } }, Told)
+  local sent, result = pcall(core_http.send, {
     method = request.method, url = request.url, headers = header_list(request.headers), body = request.body,
     once = request.safe == false or nil,
-  }
-  event.emit {
-    type = "request", method = request.method, url = request.url, status = result.status, error = result.message,
-    ms = result.elapsed_ms, bytes = result.body and #result.body, attempt = note.attempt, leaf = note.leaf,
-  }
-  return result
+  })
+  if not sent then -- cancelled: what the server did with the request is not known
+    if errors.is(result) then
+      told:add { kind = result.kind, error = tostring(result.message), ms = task.now() - started_ms }
+      told:tell()
+    end
+    error(result, 0)
+  end
+  if result.kind ~= "answer" then
+    told:add { kind = result.kind, error = result.message, ms = result.elapsed_ms }
+    return result, nil, told
+  end
+  local response = response_of(result, request)
+  told:add { status = result.status, ms = result.elapsed_ms, bytes = #result.body, correlation = correlation(response) }
+  return result, response, told
 end
 
 -- The request that a redirect asks for (RFC 9110 §15.4): 303, and POST by 301 or 302, go on as GET without a body.
@@ -147,19 +202,19 @@ end
 --- Sends and follows redirects. Waits.
 ---@async
 ---@param lane table  base, own (URLs whose origins may see secrets), counts
----@param request table  method, url, headers, body, safe
+---@param request table  method, url, headers, body, safe; `shown`: what messages and events say instead of its URL
 ---@param note { attempt: integer, leaf: string? }  for events
 ---@return table? result  of quern.core.http, not a redirect
 ---@return quern.Response|table? response  nil when the result is not an answer; the error when there is no result
 ---@return table? request  the one that was sent last
+---@return quern.Told? told  the event of the last exchange: to be told once it is known what became of its answer; a `<close>` value
 function M.send(lane, request, note)
   for _ = 0, MAX_REDIRECTS do
     local ok, err = check_origin(lane, request)
     if not ok then return nil, err end
-    local result = exchange(lane, request, note)
-    if result.kind ~= "answer" then return result, nil, request end
-    local response = response_of(result, request)
-    if not REDIRECTS[result.status] then return result, response, request end
+    local result, response, told = once(lane, request, note)
+    if not response or not REDIRECTS[result.status] then return result, response, request, told end
+    told:tell()
     response.body:release()
     request, err = redirected(lane, request, response)
     if not request then return nil, err end

@@ -41,8 +41,8 @@ M.secret = {
 -- Loaded when first used, so that a worker loads only what its script names.
 local MODULES = {
   param = "quern.param", chunk = "quern.chunk", pages = "quern.pages", auth = "quern.auth", json = "quern.json",
-  time = "quern.time", task = "quern.task", log = "quern.log", http = "quern.http", transform = "quern.transform",
-  validate = "quern.validate", genesys = "quern.genesys",
+  time = "quern.time", task = "quern.task", log = "quern.log", events = "quern.events", http = "quern.http",
+  transform = "quern.transform", validate = "quern.validate", genesys = "quern.genesys",
 }
 local VALUES = {
   null = function() return require("quern.core.json").null end,

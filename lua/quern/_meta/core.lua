@@ -531,6 +531,9 @@ local event = {}
 --- One JSON line to whoever listens, redacted. Adds `time` to the table.
 ---@param fields { type: string }
 function event.emit(fields) end
+--- The one listener: called with the table inside emit, before the line is made. It must not wait. For quern.events.
+---@param fn? fun(event: table)
+function event.listen(fn) end
 
 ---@class quern.core.env
 local env = {}
@@ -546,8 +549,26 @@ function env.secret(name) end
 ---@return quern.Error? err
 function env.load(path) end
 
+---@class quern.core.Lines  a file that only grows; closed by close, __close or the collector
+local lines_methods = {}
+--- One line, written whole; secrets are redacted.
+---@param line string  without its line break
+---@return true?
+---@return string? problem
+function lines_methods:write(line) end
+--- What was written is on the disk.
+---@return true?
+---@return string? problem
+function lines_methods:sync() end
+function lines_methods:close() end
+
 ---@class quern.core.files
 local files = {}
+--- Opens a file to add lines to; a new one is the owner's alone (0600).
+---@param path string
+---@return quern.core.Lines?
+---@return string? problem
+function files.append(path) end
 ---@param path string
 ---@return boolean  something to read, not a folder
 function files.exists(path) end
