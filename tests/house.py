@@ -152,6 +152,30 @@ def documentation():
         check("a stale " + path, None if other[path] != documents.current(path) else "a changed help text changes nothing")
 
 
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def heading_anchors(text):
+    """The names by which headings can be linked to."""
+    text = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    return {re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-") for title in re.findall(r"^#+ (.*)$", text, re.M)}
+
+
+def links(path):
+    """A link of a page that leads nowhere in this tree."""
+    text = re.sub(r"^```.*?^```", "", read(path), flags=re.M | re.S)
+    for target in LINK.findall(text):
+        if re.match(r"\w+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        other = os.path.normpath(os.path.join(os.path.dirname(path), name)) if name else path
+        if not os.path.exists(os.path.join(ROOT, other)):
+            return "links to %s, which is not there" % target
+        if anchor and anchor not in heading_anchors(read(other)):
+            return "links to %s: no such heading" % target
+    return None
+
+
 def main():
     for path in sources(".c", ".cc", ".h"):
         check("floor of " + path, climbs(path))
@@ -159,6 +183,8 @@ def main():
     stands_alone(list(sources(".h")))
     luacheck()
     documentation()
+    for path in [*documents.guides(), lua_reference.PAGE]:
+        check("links of " + path, links(path))
     print("%d passed, %d failed" % (passed, failed))
     return 1 if failed else 0
 

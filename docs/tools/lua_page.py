@@ -112,8 +112,8 @@ def module_lines(library, module):
     for entry in library.entries[module]:
         params = entry.params()
         name = entry.name
-        if name in ("quern.retry.new", "quern.limit.new"):
-            name = name[:-4]
+        if module in library.constructors:
+            name = module
         lines += function_lines("###", "`%s`" % signature(name, entry.function, params), entry.doc, params, entry.options, entry.tables)
     return lines
 

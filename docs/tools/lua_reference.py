@@ -14,6 +14,9 @@ META = "lua/quern/_meta/core.lua"
 # Specs that are not checked in a public function itself: where their keys are described.
 SPEC_CLASSES = {("lua/quern/query.lua", "COLUMN"): "quern.Column", ("lua/quern/http.lua", "REQUEST"): "quern.Request"}
 
+# An entry of the table VALUES in init.lua: what quern.NAME gives, by module and member.
+VALUE = re.compile(r"^  (\w+) = function\(\) return require\(?\s*\"([\w.]+)\"\)?\.(\w+) end", re.M)
+
 
 def read_file(path):
     with open(os.path.join(ROOT, path), encoding="utf-8") as file:
@@ -56,6 +59,7 @@ class Library:
         self.modules = [name for name in re.findall(r"\"([\w.]+)\"", listed) if module_path(name, self.exists)]
         self.classes = self._classes()
         self.covered, self.table_classes = [], set()
+        self.constructors = {module for _, module, member in VALUE.findall(self.read("lua/quern/init.lua")) if member == "new"}
         self.entries = {name: self._entries(name) for name in self.modules}
         self.shown = self._reachable()
 
@@ -92,8 +96,8 @@ class Library:
             entries.append(self._entry("%s.%s" % (owner, function.name), function, source))
         if module == "quern":
             entries += self._values(source)
-        elif module in ("quern.retry", "quern.limit"):
-            entries = [entry for entry in entries if entry.name.endswith(".new")]  # the rest is the library's own
+        elif module in self.constructors:  # quern.NAME is its `new`; the rest is the library's own
+            entries = [entry for entry in entries if entry.name == module + ".new"]
         return entries
 
     def _entry(self, name, function, source):
@@ -109,7 +113,7 @@ class Library:
     def _values(self, source):
         """What `quern.NAME` gives that lives elsewhere: the table VALUES of init.lua."""
         entries = []
-        for name, module, member in re.findall(r"^  (\w+) = function\(\) return require\(?\s*\"([\w.]+)\"\)?\.(\w+) end", source.text, re.M):
+        for name, module, member in VALUE.findall(source.text):
             path = module_path(module, self.exists) or META
             other = self.source(path)
             variable = "M" if path != META else next((cls.variable for cls in other.classes.values() if cls.name == module), None)

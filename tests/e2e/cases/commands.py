@@ -152,7 +152,7 @@ def another_api(bench):
     lines = [line for line in bench.read("shop.lua").splitlines() if line.strip()]
     check(len(lines) <= 25, "the script has %d lines", len(lines))
     with open(os.path.join(os.path.dirname(os.path.dirname(HERE)), "README.md"), "rb") as readme:
-        told = [line[4:] for line in readme.read().splitlines() if line.strip()]
+        told = [line for line in readme.read().splitlines() if line.strip()]
     first = told.index(lines[0])
     check(told[first:first + len(lines)] == lines, "the README shows another script")
     for more in ([], ["--faults", "429=0.2,502=0.1,cut=0.1,html=0.1,reset=0.1,gzip=0.5"]):
