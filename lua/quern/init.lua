@@ -1,6 +1,7 @@
 --- quern: the names that scripts use. `local quern = require "quern"`.
 ---
 --- Everything here may be called while a script loads: constructors only describe; nothing reads, waits or sends.
+--- `quern.null` is JSON null; `quern.retry`, `quern.limit` and `quern.job` are functions, described with their modules below.
 local M = {
   --- Version of the library and of the program.
   version = "0.1.0",
