@@ -1,8 +1,8 @@
 /* path.h - JSONPath (RFC 9535) compiled once, evaluated over a doc.
  *
- * Here: root, member, index, slice, wildcard, descendant, lists of those, and filters that compare singular
- * queries and literals (==, !=, <, <=, >, >=), test existence, and combine with &&, ||, ! and parentheses.
- * Function extensions are refused with their column. A path is immutable: any thread. */
+ * All of it: root, member, index, slice, wildcard, descendant, lists of those, filters with comparisons, tests, &&, ||,
+ * ! and parentheses, and the functions length, count, match, search and value (I-Regexp, RFC 9485). A path is
+ * immutable: any thread. */
 #pragma once
 
 #include "json/doc.h"
@@ -21,7 +21,7 @@ int qn_path_compile(const char *text, size_t size, struct qn_path **out, struct 
 void qn_path_free(struct qn_path *path);
 bool qn_path_singular(const struct qn_path *path); /* RFC 9535 §2.3.5.1 */
 /* Nodes selected from `start` taken as the root `$`, in the order of RFC 9535. Replaces list's content.
- * QN_ENOMEM, or QN_ELIMIT past 16 million nodes. */
+ * QN_ENOMEM, or QN_ELIMIT past 16 million nodes or when a regular expression would take too long. */
 int qn_path_select(const struct qn_path *path, const struct qn_doc *doc, qn_node start, struct qn_nodes *list);
 /* The node of a singular query, QN_NONE if absent. */
 qn_node qn_path_one(const struct qn_path *path, const struct qn_doc *doc, qn_node start);

@@ -1,4 +1,5 @@
 /* Comparison in filters (RFC 9535 §2.3.5.2.2): strict in type, exact in numbers, deep in arrays and objects. */
+#include <stdio.h>
 #include <string.h>
 
 #include "json/chars.h"
@@ -128,19 +129,28 @@ static bool equal_nodes(const struct qn_doc *doc, qn_node a, qn_node b)
     return equal_sides(node_side(doc, a), node_side(doc, b));
 }
 
+/* digits: room for a count's text, as long as the side is in use. */
+static struct side value_side(const struct qn_doc *doc, const struct qn_path_value *value, char digits[static 24])
+{
+    if (value->is == QN_IS_LITERAL) return literal_side(value->literal);
+    if (value->is == QN_IS_NODE) return node_side(doc, value->node);
+    int size = snprintf(digits, 24, "%zu", value->count);
+    return (struct side){.kind = QN_NUMBER, .text = {digits, (size_t)size}};
+}
+
 static bool equal_values(const struct qn_doc *doc, struct qn_path_value a, struct qn_path_value b)
 {
-    if (a.nothing || b.nothing) return a.nothing && b.nothing;
-    if (!a.literal && !b.literal) return equal_nodes(doc, a.node, b.node);
-    return equal_sides(a.literal ? literal_side(a.literal) : node_side(doc, a.node),
-                       b.literal ? literal_side(b.literal) : node_side(doc, b.node));
+    char x[24], y[24];
+    if (a.is == QN_IS_NOTHING || b.is == QN_IS_NOTHING) return a.is == b.is;
+    if (a.is == QN_IS_NODE && b.is == QN_IS_NODE) return equal_nodes(doc, a.node, b.node);
+    return equal_sides(value_side(doc, &a, x), value_side(doc, &b, y));
 }
 
 static bool less_values(const struct qn_doc *doc, struct qn_path_value a, struct qn_path_value b)
 {
-    if (a.nothing || b.nothing) return false;
-    return less_sides(a.literal ? literal_side(a.literal) : node_side(doc, a.node),
-                      b.literal ? literal_side(b.literal) : node_side(doc, b.node));
+    char x[24], y[24];
+    if (a.is == QN_IS_NOTHING || b.is == QN_IS_NOTHING) return false;
+    return less_sides(value_side(doc, &a, x), value_side(doc, &b, y));
 }
 
 bool qn_path_compare(const struct qn_doc *doc, enum qn_compare compare, struct qn_path_value a, struct qn_path_value b)

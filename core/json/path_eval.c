@@ -8,12 +8,6 @@
 
 #define MAX_NODES ((size_t)1 << 24)
 
-struct eval {
-    const struct qn_doc *doc;
-    qn_node root; /* what $ means */
-    int rc;       /* the first failure inside a filter */
-};
-
 void qn_nodes_init(struct qn_nodes *list)
 {
     *list = (struct qn_nodes){0};
@@ -39,7 +33,7 @@ static int push(struct qn_nodes *list, qn_node node)
     return QN_OK;
 }
 
-static bool run_filter(struct eval *e, const struct qn_expr *expr, qn_node current);
+static bool run_filter(struct qn_path_eval *e, const struct qn_expr *expr, qn_node current);
 
 static qn_node element(const struct qn_doc *doc, qn_node array, int64_t index)
 {
@@ -71,7 +65,7 @@ static void reverse(qn_node *nodes, size_t count)
 }
 
 /* RFC 9535 §2.3.4.2.2. Children are read forwards; a negative step turns what it found around. */
-static int slice(struct eval *e, const struct qn_selector *s, qn_node node, struct qn_nodes *out)
+static int slice(struct qn_path_eval *e, const struct qn_selector *s, qn_node node, struct qn_nodes *out)
 {
     if (qn_doc_kind(e->doc, node) != QN_ARRAY || s->step == 0) return QN_OK;
     int64_t count = (int64_t)qn_doc_count(e->doc, node), step = s->step < 0 ? -s->step : s->step;
@@ -93,7 +87,7 @@ static int slice(struct eval *e, const struct qn_selector *s, qn_node node, stru
     return QN_OK;
 }
 
-static int children(struct eval *e, const struct qn_selector *s, qn_node node, struct qn_nodes *out)
+static int children(struct qn_path_eval *e, const struct qn_selector *s, qn_node node, struct qn_nodes *out)
 {
     for (qn_node n = qn_doc_first(e->doc, node); n != QN_NONE; n = qn_doc_next(e->doc, node, n)) {
         bool wanted = s->kind == QN_SELECT_ALL || run_filter(e, s->filter, n);
@@ -103,7 +97,7 @@ static int children(struct eval *e, const struct qn_selector *s, qn_node node, s
     return QN_OK;
 }
 
-static int apply(struct eval *e, const struct qn_selector *s, qn_node node, struct qn_nodes *out)
+static int apply(struct qn_path_eval *e, const struct qn_selector *s, qn_node node, struct qn_nodes *out)
 {
     int rc = QN_OK;
     for (; s && rc == 0; s = s->next) {
@@ -121,7 +115,7 @@ static int apply(struct eval *e, const struct qn_selector *s, qn_node node, stru
 
 /* The node and its descendants are one run of nodes in the order the RFC wants; keys, scalars and closing nodes
  * among them have no children, so only opening nodes matter. */
-static int descend(struct eval *e, const struct qn_selector *s, qn_node node, struct qn_nodes *out)
+static int descend(struct qn_path_eval *e, const struct qn_selector *s, qn_node node, struct qn_nodes *out)
 {
     qn_node behind = qn_doc_behind(e->doc, node);
     int rc = QN_OK;
@@ -130,7 +124,7 @@ static int descend(struct eval *e, const struct qn_selector *s, qn_node node, st
     return rc;
 }
 
-static int run_segment(struct eval *e, const struct qn_segment *segment, const struct qn_nodes *in,
+static int run_segment(struct qn_path_eval *e, const struct qn_segment *segment, const struct qn_nodes *in,
                        struct qn_nodes *out)
 {
     int rc = QN_OK;
@@ -153,9 +147,10 @@ static qn_node walk(const struct qn_doc *doc, const struct qn_query *query, qn_n
     return node;
 }
 
-static int run_query(struct eval *e, const struct qn_query *query, qn_node from, struct qn_nodes *list)
+int qn_path_run(struct qn_path_eval *e, const struct qn_query *query, qn_node current, struct qn_nodes *list)
 {
     const struct qn_segment *segment;
+    qn_node from = query->absolute ? e->root : current;
     struct qn_nodes other;
     qn_node node = walk(e->doc, query, from, &segment);
     list->count = 0;
@@ -173,29 +168,29 @@ static int run_query(struct eval *e, const struct qn_query *query, qn_node from,
     return rc;
 }
 
-static bool exists(struct eval *e, const struct qn_query *query, qn_node current)
+static bool exists(struct qn_path_eval *e, const struct qn_query *query, qn_node current)
 {
     const struct qn_segment *rest;
-    qn_node from = query->absolute ? e->root : current;
-    if (query->singular) return walk(e->doc, query, from, &rest) != QN_NONE;
+    if (query->singular) return walk(e->doc, query, query->absolute ? e->root : current, &rest) != QN_NONE;
     struct qn_nodes list;
     qn_nodes_init(&list);
-    int rc = run_query(e, query, from, &list);
+    int rc = qn_path_run(e, query, current, &list);
     bool any = list.count > 0;
     qn_nodes_free(&list);
     if (rc < 0 && e->rc == 0) e->rc = rc;
     return any;
 }
 
-static struct qn_path_value value_of(struct eval *e, const struct qn_operand *o, qn_node current)
+struct qn_path_value qn_path_value_of(struct qn_path_eval *e, const struct qn_operand *o, qn_node current)
 {
     const struct qn_segment *rest;
-    if (!o->is_query) return (struct qn_path_value){.literal = o};
+    if (o->is == QN_OPERAND_LITERAL) return (struct qn_path_value){.is = QN_IS_LITERAL, .literal = o};
+    if (o->is == QN_OPERAND_CALL) return qn_path_call_value(e, o->call, current);
     qn_node node = walk(e->doc, &o->query, o->query.absolute ? e->root : current, &rest);
-    return (struct qn_path_value){.nothing = node == QN_NONE, .node = node};
+    return (struct qn_path_value){.is = node == QN_NONE ? QN_IS_NOTHING : QN_IS_NODE, .node = node};
 }
 
-static bool run_filter(struct eval *e, const struct qn_expr *expr, qn_node current)
+static bool run_filter(struct qn_path_eval *e, const struct qn_expr *expr, qn_node current)
 {
     for (; e->rc == 0; expr = expr->right) {
         switch (expr->kind) {
@@ -206,10 +201,11 @@ static bool run_filter(struct eval *e, const struct qn_expr *expr, qn_node curre
             if (!run_filter(e, expr->left, current)) return false;
             break;
         case QN_EXPR_NOT: return !run_filter(e, expr->left, current);
+        case QN_EXPR_CALL: return qn_path_call_test(e, expr->a.call, current);
         case QN_EXPR_EXISTS: return exists(e, &expr->query, current);
         case QN_EXPR_COMPARE:
-            return qn_path_compare(e->doc, expr->compare, value_of(e, &expr->a, current),
-                                   value_of(e, &expr->b, current));
+            return qn_path_compare(e->doc, expr->compare, qn_path_value_of(e, &expr->a, current),
+                                   qn_path_value_of(e, &expr->b, current));
         }
     }
     return false;
@@ -217,8 +213,8 @@ static bool run_filter(struct eval *e, const struct qn_expr *expr, qn_node curre
 
 int qn_path_select(const struct qn_path *path, const struct qn_doc *doc, qn_node start, struct qn_nodes *list)
 {
-    struct eval e = {.doc = doc, .root = start};
-    return run_query(&e, &path->query, start, list);
+    struct qn_path_eval e = {.doc = doc, .root = start};
+    return qn_path_run(&e, &path->query, start, list);
 }
 
 qn_node qn_path_one(const struct qn_path *path, const struct qn_doc *doc, qn_node start)

@@ -13,23 +13,6 @@ static struct qn_expr *expr(struct qn_path_parser *p, enum qn_expr_kind kind)
     return e;
 }
 
-static int refuse_function(struct qn_path_parser *p)
-{
-    return qn_path_refuse(p, p->at, "function extensions are not supported yet");
-}
-
-/* function-name "(" */
-static bool at_function(const struct qn_path_parser *p)
-{
-    size_t at = p->at;
-    if (at == p->size || p->text[at] < 'a' || p->text[at] > 'z') return false;
-    while (at < p->size && ((p->text[at] >= 'a' && p->text[at] <= 'z') || (p->text[at] >= '0' && p->text[at] <= '9') ||
-                            p->text[at] == '_')) {
-        at++;
-    }
-    return at < p->size && p->text[at] == '(';
-}
-
 static int number(struct qn_path_parser *p, struct qn_operand *out)
 {
     const char *from = p->text + p->at;
@@ -51,7 +34,6 @@ static int number(struct qn_path_parser *p, struct qn_operand *out)
 static int literal(struct qn_path_parser *p, struct qn_operand *out)
 {
     int c = qn_path_peek(p);
-    if (at_function(p)) return refuse_function(p);
     if (c == '"' || c == '\'') {
         out->kind = QN_STRING;
         return qn_path_string(p, &out->text);
@@ -64,7 +46,7 @@ static int literal(struct qn_path_parser *p, struct qn_operand *out)
     } else if (qn_path_take(p, "null")) {
         out->kind = QN_NULL;
     } else {
-        return qn_path_refuse(p, p->at, "expected a query ('@' or '$'), a literal, '!' or '('");
+        return qn_path_refuse(p, p->at, "expected a query ('@' or '$'), a literal, a function, '!' or '('");
     }
     return QN_OK;
 }
@@ -75,16 +57,20 @@ static bool at_query(const struct qn_path_parser *p)
     return c == '@' || c == '$';
 }
 
-static int operand(struct qn_path_parser *p, struct qn_operand *out)
+int qn_path_operand(struct qn_path_parser *p, struct qn_operand *out)
 {
-    out->is_query = at_query(p);
-    return out->is_query ? qn_path_query(p, &out->query) : literal(p, out);
+    out->is = at_query(p) ? QN_OPERAND_QUERY : qn_path_at_call(p) ? QN_OPERAND_CALL : QN_OPERAND_LITERAL;
+    if (out->is == QN_OPERAND_QUERY) return qn_path_query(p, &out->query);
+    return out->is == QN_OPERAND_CALL ? qn_path_call(p, &out->call) : literal(p, out);
 }
 
 /* A query that is compared selects at most one node, and (by the grammar) has no white space in its brackets. */
 static int check_comparable(struct qn_path_parser *p, const struct qn_operand *o, size_t offset)
 {
-    if (!o->is_query) return QN_OK;
+    if (o->is == QN_OPERAND_CALL && qn_path_is_test(o->call)) {
+        return qn_path_refuse(p, offset, "this function is true or false; it is a test, and is not compared");
+    }
+    if (o->is != QN_OPERAND_QUERY) return QN_OK;
     if (!o->query.singular) {
         return qn_path_refuse(p, offset, "this query may select many nodes and cannot be compared");
     }
@@ -111,6 +97,18 @@ static bool take_compare(struct qn_path_parser *p, enum qn_compare *out)
     return false;
 }
 
+/* What was read as an operand stands alone. */
+static int test(struct qn_path_parser *p, struct qn_expr *e, size_t offset)
+{
+    if (e->a.is == QN_OPERAND_LITERAL) return qn_path_refuse(p, offset, "a literal is no test: compare it");
+    if (e->a.is == QN_OPERAND_CALL && !qn_path_is_test(e->a.call)) {
+        return qn_path_refuse(p, offset, "this function gives a value, which is no test: compare it");
+    }
+    e->kind = e->a.is == QN_OPERAND_CALL ? QN_EXPR_CALL : QN_EXPR_EXISTS;
+    e->query = e->a.query;
+    return QN_OK;
+}
+
 /* A test or a comparison: they part only behind the first query or literal. */
 static int comparison(struct qn_path_parser *p, struct qn_expr **out)
 {
@@ -118,22 +116,19 @@ static int comparison(struct qn_path_parser *p, struct qn_expr **out)
     if (!e) return QN_ENOMEM;
     *out = e;
     size_t a = p->at;
-    int rc = operand(p, &e->a);
+    int rc = qn_path_operand(p, &e->a);
     if (rc < 0) return rc;
     size_t behind = p->at;
     qn_path_blank(p);
     if (!take_compare(p, &e->compare)) {
         p->at = behind;
-        if (!e->a.is_query) return qn_path_refuse(p, a, "a literal is no test: compare it");
-        e->kind = QN_EXPR_EXISTS;
-        e->query = e->a.query;
-        return QN_OK;
+        return test(p, e, a);
     }
     rc = check_comparable(p, &e->a, a);
     if (rc < 0) return rc;
     qn_path_blank(p);
     size_t b = p->at;
-    rc = operand(p, &e->b);
+    rc = qn_path_operand(p, &e->b);
     return rc < 0 ? rc : check_comparable(p, &e->b, b);
 }
 
@@ -150,7 +145,7 @@ static int parenthesised(struct qn_path_parser *p, struct qn_expr **out)
     return qn_path_refuse(p, p->at, "expected '&&', '||' or ')'");
 }
 
-/* Behind '!': a parenthesis or a query. */
+/* Behind '!': a parenthesis, a query or a call. */
 static int negation(struct qn_path_parser *p, struct qn_expr **out)
 {
     struct qn_expr *e = expr(p, QN_EXPR_NOT);
@@ -158,10 +153,13 @@ static int negation(struct qn_path_parser *p, struct qn_expr **out)
     *out = e;
     qn_path_blank(p);
     if (qn_path_take(p, "(")) return parenthesised(p, &e->left);
-    if (at_function(p)) return refuse_function(p);
-    if (!at_query(p)) return qn_path_refuse(p, p->at, "'!' stands before a query or '('");
+    if (!at_query(p) && !qn_path_at_call(p)) {
+        return qn_path_refuse(p, p->at, "'!' stands before a query, a function or '('");
+    }
+    size_t from = p->at;
     e->left = expr(p, QN_EXPR_EXISTS);
-    return e->left ? qn_path_query(p, &e->left->query) : QN_ENOMEM;
+    int rc = e->left ? qn_path_operand(p, &e->left->a) : QN_ENOMEM;
+    return rc < 0 ? rc : test(p, e->left, from);
 }
 
 static int basic(struct qn_path_parser *p, struct qn_expr **out)

@@ -347,6 +347,7 @@ int qn_path_compile(const char *text, size_t size, struct qn_path **out, struct 
 void qn_path_free(struct qn_path *path)
 {
     if (!path) return;
+    for (struct qn_call *call = path->calls; call; call = call->next) qn_regex_free(call->regex);
     while (path->blocks) {
         struct qn_path_block *next = path->blocks->next;
         qn_free(path->blocks);

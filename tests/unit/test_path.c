@@ -180,6 +180,25 @@ static void filters(void **state)
     check("1", "$[?@==1]", "[]");
 }
 
+static void functions(void **state)
+{
+    (void)state;
+    check("[\"ab\",\"\\u00e9\",[1,2],{\"a\":1,\"b\":2},12,null,\"\"]", "$[?length(@) == 2]",
+          "[\"ab\",[1,2],{\"a\":1,\"b\":2}]");
+    check("[\"\\u00e9\",\"\\ud83d\\ude00\"]", "$[?length(@) == 1]", "[\"\\u00e9\",\"\\ud83d\\ude00\"]");
+    check("[1,null]", "$[?length(@) == @.none]", "[1,null]"); /* Nothing equals Nothing */
+    check("[{\"a\":[1,2]},{\"a\":[1]}]", "$[?count(@.a[*]) > 1]", "[{\"a\":[1,2]}]");
+    check("[{\"a\":1},{}]", "$[?count(@.*) == 0]", "[{}]");
+    check("[{\"x\":{\"a\":1}},{\"a\":1,\"b\":{\"a\":1}}]", "$[?value(@..a) == 1]", "[{\"x\":{\"a\":1}}]");
+    check("[\"1974-05-11\",\"x1974-05-11\"]", "$[?match(@, '1974-05-..')]", "[\"1974-05-11\"]");
+    check("[\"Bob\",\"Rob\",\"bo\",5]", "$[?search(@, '[BR]ob')]", "[\"Bob\",\"Rob\"]");
+    check("{\"p\":\"a.\",\"v\":[\"ab\",\"b\"]}", "$.v[?match(@, $.p)]", "[\"ab\"]");
+    check("[\"a\",\"b\"]", "$[?!match(@, 'a')]", "[\"b\"]");
+    check("[\"ab\"]", "$[?match( @ , 'ab' ) && length(@)==length('xy')]", "[\"ab\"]");
+    check("[\"a\"]", "$[?match(@, '(')]", "[]"); /* no I-Regexp: matches nothing */
+    check("[\"a\"]", "$[?match(@, 5)]", "[]");
+}
+
 static void refused(void **state)
 {
     (void)state;
@@ -249,9 +268,20 @@ static void refused(void **state)
     refuse("$[?@==.5]", 7, "expected a query");
     refuse("$[?@==True]", 7, "expected a query");
     refuse("$[?@=='a]", 7, "not closed");
-    refuse("$[?length(@.a) > 1]", 4, "function extensions are not supported yet");
-    refuse("$[?@.a == count(@.*)]", 11, "function extensions are not supported yet");
-    refuse("$[?!match(@.a, 'x')]", 5, "function extensions are not supported yet");
+    refuse("$[?size(@.a) > 1]", 4, "no function 'size'");
+    refuse("$[?length (@.a) > 1]", 4, "expected a query");
+    refuse("$[?length(@.a)]", 4, "gives a value, which is no test");
+    refuse("$[?!count(@.a)]", 5, "gives a value, which is no test");
+    refuse("$[?length(@.*) > 1]", 11, "length() takes a value; this query may select many nodes");
+    refuse("$[?length(match(@.a, 'x')) > 1]", 11, "length() takes a value; this function is true or false");
+    refuse("$[?length() > 1]", 11, "expected a query");
+    refuse("$[?length(@.a, @.b) > 1]", 14, "length() takes 1 argument, then ')'");
+    refuse("$[?count(1) > 1]", 10, "count() takes a query");
+    refuse("$[?count(length(@.a)) > 1]", 10, "count() takes a query");
+    refuse("$[?match(@.a)]", 13, "match() takes 2 arguments");
+    refuse("$[?match(@.a, 'x') == true]", 4, "it is a test, and is not compared");
+    refuse("$[?true == search(@.a, 'x')]", 12, "it is a test, and is not compared");
+    refuse("$[?match(@.a, 'x'", 18, "takes 2 arguments, then ')'");
     refuse("$[(@.length-1)]", 3, "selector");
 }
 
@@ -403,9 +433,10 @@ static int nothing_left(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(selectors), cmocka_unit_test(descendants), cmocka_unit_test(filters),
-        cmocka_unit_test(refused),   cmocka_unit_test(nesting),     cmocka_unit_test(deep_documents),
-        cmocka_unit_test(bounds),    cmocka_unit_test(normalized),  cmocka_unit_test(no_memory),
+        cmocka_unit_test(selectors),      cmocka_unit_test(descendants), cmocka_unit_test(filters),
+        cmocka_unit_test(functions),      cmocka_unit_test(refused),     cmocka_unit_test(nesting),
+        cmocka_unit_test(deep_documents), cmocka_unit_test(bounds),      cmocka_unit_test(normalized),
+        cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, nothing_left);
 }

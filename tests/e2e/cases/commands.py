@@ -44,7 +44,7 @@ def path(bench):
     check(b"12345678901234567890.50" in bench.quern("path", "$.a[1].n", "page.json").out, "the number's text")
     equal(json.loads(bench.quern("path", "--paths", "$..n", "page.json").out), ["$['a'][0]['n']", "$['a'][1]['n']", "$['b']['n']"], "paths")
     bench.quern("path", "$.a[", "page.json").expect(2, "column")
-    bench.quern("path", "$.a[?length(@.t) > 1]", "page.json").expect(2, "column")
+    bench.quern("path", "$.a[?size(@.t) > 1]", "page.json").expect(2, "column 6", "no function 'size'")
     bench.quern("path", "$", "none.json").expect(1, "none.json")
     bench.write("bad.json", '{"a": }')
     bench.quern("path", "$", "bad.json").expect(1, "bad.json")
