@@ -156,8 +156,8 @@ class Library:
         return found
 
     def _describe(self, entry, where, spec):
-        where = where.replace("quern.http.", "") if not isinstance(where, Expression) else ""
-        nested = where.split(" ")[-1] if " " in where else None
+        """`where` names the function; a word after it names the option whose own options these are."""
+        nested = where.split(" ")[-1] if " " in where and not isinstance(where, Expression) else None
         types, abouts = self._described(entry, set(spec), nested)
         for key in sorted(spec, key=lambda key: (list(types).index(str(key)) if str(key) in types else len(types), str(key))):
             rule = spec[key]
