@@ -25,6 +25,7 @@ static const struct cli_option options[] = {
     {0, "listen", CLI_TEXT, "ADDR", NULL, "listen",
      "let the API call when a job is done, at HOST:PORT (default host 127.0.0.1, any free port)"},
     {0, "summary", CLI_TEXT, "FILE", NULL, NULL, "write the run's summary there, as JSON"},
+    {0, "audit", CLI_TEXT, "FILE", NULL, "audit", "add a JSON line for each query and each request to that file"},
     CLI_LOG_OPTION,
     {0, "ca-file", CLI_TEXT, "FILE", NULL, NULL, "trust these certificates (PEM) instead of the system's"},
     {0, "allow-insecure", CLI_FLAG, NULL, NULL, NULL, "allow http:// to other machines than this one"},

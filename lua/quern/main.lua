@@ -4,6 +4,7 @@
 local env = require "quern.core.env"
 local errors = require "quern.core.error"
 local task = require "quern.core.task"
+local audit = require "quern.audit"
 local bind = require "quern.bind"
 local farewell = require "quern.farewell"
 local grant = require "quern.grant"
@@ -53,9 +54,15 @@ M.run = guarded(function(opts)
   if not ok then return nil, err end
   local bound, bind_err = bind.bind(opts)
   if not bound then return nil, bind_err end
+  local id = opts.run_id or run_id()
+  local trail, audit_err
+  if opts.audit then
+    trail, audit_err = audit.open(opts.audit, { run = id, query = bound.query.name })
+    if not trail then return nil, audit_err end
+  end
   return run.execute(bound, {
-    run_id = opts.run_id or run_id(), output = opts.output, concurrency = opts.concurrency, workers = opts.workers,
-    accept_incomplete = opts.accept_incomplete, spool_dir = opts.spool_dir, listen = opts.listen,
+    run_id = id, output = opts.output, concurrency = opts.concurrency, workers = opts.workers,
+    accept_incomplete = opts.accept_incomplete, spool_dir = opts.spool_dir, listen = opts.listen, audit = trail,
   })
 end)
 

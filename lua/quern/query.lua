@@ -42,6 +42,7 @@ local M = {}
 ---@field fields? string[]  column order of a transform without columns
 ---@field raw? boolean  the row is the record's own text
 ---@field format? "csv"|"ndjson"|"json"  default output format
+---@field on_event? fun(event: table)  called with each event of the run, one after another, on the main state; it may wait
 local meta = { __name = "quern.query" }
 
 local FIELDS = {
@@ -50,7 +51,7 @@ local FIELDS = {
   chunk = "table", request = { type = "function", required = true }, pages = "table", job = "table", completeness = "function", classify = "function",
   records = { type = "string|table", required = true }, total = "string", expect = "function",
   key = "string", owner = "string", order = "string", columns = "table", transform = "function",
-  fields = "table", raw = "boolean", format = "string",
+  fields = "table", raw = "boolean", format = "string", on_event = "function",
 }
 local COLUMN = {
   [1] = { type = "string", required = true }, [2] = "string", as = "string", reduce = "string", separator = "string",

@@ -7,6 +7,8 @@ local core_run = require "quern.core.run"
 local convert = require "quern.core.convert"
 local errors = require "quern.core.error"
 local event = require "quern.core.event"
+local feed = require "quern.feed"
+local fingerprint = require "quern.fingerprint"
 local instant = require "quern.instant"
 local json = require "quern.core.json"
 local leaves = require "quern.leaf"
@@ -20,6 +22,7 @@ local Run = {}
 Run.__index = Run
 
 local LEAVES_AT_ONCE = 4
+local HOOK_MS = 10000 -- for on_event, once the run has ended
 local WHOLE_AHEAD = 64 -- whole leaves that may wait for an earlier one before new leaves are held back
 
 --- The request of a leaf, built once by the script; walks get copies.
@@ -30,7 +33,7 @@ function Run:request_for(leaf)
       error(errors.new("script", ("request of query '%s' must return a table with method and path"):format(self.query.name),
         { exit = 1 }), 0)
     end
-    leaf.request = request
+    leaf.request, leaf.hash = request, fingerprint.of(request)
   end
   return pages.copy(leaf.request)
 end
@@ -72,6 +75,11 @@ function Run:hole(leaf, err)
   event.emit { type = "hole", leaf = leaf.label, reason = reason }
 end
 
+-- A leaf has ended without being whole or split.
+function Run:failed(leaf, err)
+  event.emit { type = "leaf_failed", leaf = leaf.label, kind = err.kind, status = err.status, message = tostring(err.message) }
+end
+
 function Run:split(leaf, err)
   local first, second = self.tree:split(leaf.id)
   if not first then
@@ -94,6 +102,7 @@ function Run:give_up(leaf, err)
   self.sequencer:fail(leaf.id, tostring(err.message))
   if err.kind == "deferred" then self.deferred = err end
   self.first_failure = self.first_failure or err
+  self:failed(leaf, err)
   self:hole(leaf, err)
 end
 
@@ -115,13 +124,16 @@ function Run:whole(leaf, miscount)
   if not ok then error(err, 0) end
   self.counts.leaves = self.counts.leaves + 1
   self.counted[miscount and "no" or leaf.counted] = true
-  event.emit { type = "leaf_whole", leaf = leaf.label, records = leaf.received, pages = leaf.pages }
+  local doubt = leaf.cut or miscount
+  event.emit { type = "leaf_whole", leaf = leaf.label, records = leaf.received, pages = leaf.pages,
+               reason = doubt and tostring(doubt.message) }
   if leaf.cut then self:hole(leaf, leaf.cut) end
   if miscount then self:hole(leaf, miscount) end
 end
 
 function Run:fetch(leaf)
-  event.emit { type = "leaf_started", leaf = leaf.label }
+  self:request_for(leaf)
+  event.emit { type = "leaf_started", leaf = leaf.label, hash = leaf.hash, job = self.query.job and true or nil }
   local restarted = false
   while true do
     self.sequencer:begin(leaf.id)
@@ -181,14 +193,18 @@ end
 function Run:runner()
   for leaf in function() return self:take() end do
     self.active = self.active + 1
-    self:fetch(leaf)
+    local ok, err = pcall(self.fetch, self, leaf)
+    if not ok then -- it ends the run, or the run has ended
+      self:failed(leaf, as_error(err))
+      error(err, 0)
+    end
     self:commit()
     self.active = self.active - 1
     self.changed:set()
   end
 end
 
--- Runs leaves until none is left or one runner fails; then the others are cancelled.
+-- Runs leaves until none is left, one runner fails or the run is broken; then the others are cancelled.
 function Run:drive(concurrency)
   local failure
   local running, runners = concurrency, {}
@@ -200,9 +216,17 @@ function Run:drive(concurrency)
       self.changed:set()
     end)
   end
-  while running > 0 and not failure do self.changed:wait() end
+  while running > 0 and not failure and not self.broken do self.changed:wait() end
   for _, runner in ipairs(runners) do runner:cancel() end
-  return failure
+  for _, runner in ipairs(runners) do runner:join() end -- so that the run has ended when its end is told
+  return failure or self.broken
+end
+
+--- Ends the run with an error that no leaf met.
+---@param err table
+function Run:abandon(err)
+  self.broken = self.broken or err
+  self.changed:set()
 end
 
 local function columns_of(query)
@@ -268,11 +292,40 @@ local function open(bound, opts)
   return run
 end
 
+-- Runs the leaves and commits them; the error that ended the run, or nil.
+local function fetch_all(run, opts)
+  local ok, failure = pcall(run.drive, run, opts.concurrency or LEAVES_AT_ONCE)
+  if not ok then failure = as_error(failure) end -- interrupted while waiting for the runners
+  if not failure then
+    ok, failure = pcall(run.commit, run)
+    failure = not ok and as_error(failure) or nil
+  end
+  return failure
+end
+
+local function begin(run, opts)
+  if opts.audit then opts.audit.on_failure = function(err) run:abandon(err) end end
+  local hook = run.query.on_event and feed.start("on_event", run.query.on_event)
+  event.emit { type = "run_started", run = run.id, query = run.query.name, leaves = run.tree:counts().open,
+               output = opts.output or "-", format = run.format }
+  return hook
+end
+
+-- Tells the end, and waits for the hook; not after an interrupt: then it has its time when the command has ended.
+local function finish(run, failure, hook, opts)
+  if opts.audit then failure = opts.audit:settle() or failure end
+  local report = summary.close(run, failure, opts)
+  run.workers:close()
+  event.emit { type = "run_finished", summary = report }
+  if hook and report.exit ~= 130 then pcall(hook.close, hook, HOOK_MS) end -- interrupted there: the output stands already
+  return report
+end
+
 --- Runs a bound query to its end. Waits. The result's `exit` is the command's exit status; nothing stands under the
 --- output's name unless the run is whole (or `accept_incomplete` was given).
 ---@async
 ---@param bound table  from quern.bind: query, params, client, tree, format, script, now_ms
----@param opts { run_id: string, output: string?, concurrency: integer?, workers: integer, accept_incomplete: boolean?, spool_dir: string?, listen: string? }
+---@param opts { run_id: string, output: string?, concurrency: integer?, workers: integer, accept_incomplete: boolean?, spool_dir: string?, listen: string?, audit: quern.Audit? }
 ---@return table? summary
 ---@return table? err  the run could not begin
 function M.execute(bound, opts)
@@ -287,19 +340,10 @@ function M.execute(bound, opts)
     return nil, err
   end
   run.listener = listener
-  event.emit { type = "run_started", run = run.id, query = run.query.name, leaves = run.tree:counts().open,
-               output = opts.output or "-", format = run.format }
-  local ok, failure = pcall(run.drive, run, opts.concurrency or LEAVES_AT_ONCE)
-  if not ok then failure = as_error(failure) end -- interrupted while waiting for the runners
-  if not failure then
-    ok, failure = pcall(run.commit, run)
-    failure = not ok and as_error(failure) or nil
-  end
+  local hook = begin(run, opts)
+  local failure = fetch_all(run, opts)
   if listener then listener:close() end
-  local report = summary.close(run, failure, opts)
-  run.workers:close()
-  event.emit { type = "run_finished", summary = report }
-  return report
+  return finish(run, failure, hook, opts)
 end
 
 return M

@@ -1,7 +1,14 @@
 -- The event stream: subscribers, events of scripts, the log, and what the event of a request tells.
 local t = require "harness"
 local helpers = require "api"
+local quern = require "quern"
+local chunk = require "quern.chunk"
 local events = require "quern.events"
+local farewell = require "quern.farewell"
+local feed = require "quern.feed"
+local http = require "quern.http"
+local instant = require "quern.instant"
+local run = require "quern.run"
 local errors = require "quern.core.error"
 local json = require "quern.core.json"
 local log = require "quern.log"
@@ -166,4 +173,120 @@ t.test("the hops of a redirect are told one by one", function()
   t.equal(list[1].status, 303)
   t.equal(list[1].attempt, 1)
   t.match(list[2].url, "/v1/there$")
+end)
+
+-- ---- on_event ----
+
+local RANGE = { from = instant.new(1704067200000), to = instant.new(1704067200000 + 3 * 86400000) }
+
+local function execute(on_event, more)
+  local query = quern.query {
+    name = "hooked", client = { base_url = helpers.BASE, retry = { jitter = false } }, records = "$.items[*]", columns = { { "id", "$.id" } },
+    params = { from = quern.param.time {}, to = quern.param.time {} },
+    chunk = quern.chunk.by_time { size = "P1D", floor = "PT12H", grain = "PT1S" },
+    request = function() return { path = "/q" } end, on_event = on_event,
+  }
+  local output = t.path "hooked.csv"
+  local options = { run_id = "x", output = output, workers = 1, concurrency = 1 }
+  for key, value in pairs(more or {}) do options[key] = value end
+  local summary, err = run.execute({ query = query, params = RANGE, client = assert(http.client(query.client)), format = "csv", now_ms = RANGE.to.ms,
+                                     tree = chunk.bind(query.chunk, RANGE) }, options)
+  os.remove(output)
+  return summary, err
+end
+
+local function warnings()
+  local list = {}
+  for _, event in ipairs(t.events "log") do list[#list + 1] = event.message end
+  return list
+end
+
+local ITEMS = answer(200, '{"items":[{"id":"a"}]}')
+
+t.test("on_event sees every event in order, and may wait", function()
+  helpers.script { ITEMS }
+  local seen = {}
+  local summary = execute(function(event)
+    task.sleep(0.1)
+    seen[#seen + 1] = event.type
+  end)
+  t.equal(summary.exit, 0)
+  t.equal(seen[1], "run_started")
+  t.equal(seen[#seen], "run_finished")
+  local all = {}
+  for index, event in ipairs(t.events()) do all[index] = event.type end
+  t.same(seen, all)
+end)
+
+t.test("on_event may send requests, of which it is not told", function()
+  t.serve(function() return ITEMS end)
+  local other = assert(http.client { base_url = "http://hooks.test" })
+  local posted, calls = 0, 0
+  local summary = execute(function(event)
+    calls = calls + 1
+    if event.type == "leaf_whole" then
+      assert(other:post("/x", { json = { leaf = event.leaf } }))
+      posted = posted + 1
+    end
+  end)
+  t.equal(summary.exit, 0)
+  t.equal(summary.requests, 3)
+  t.equal(posted, 3)
+  t.equal(calls, #t.events() - posted)
+end)
+
+t.test("an on_event that raises is logged once and called no more; the run is whole", function()
+  helpers.script { ITEMS }
+  local calls = 0
+  local summary = execute(function()
+    calls = calls + 1
+    error "hook is broken"
+  end)
+  t.equal(summary.exit, 0)
+  t.equal(calls, 1)
+  t.equal(#warnings(), 1)
+  t.match(warnings()[1], "on_event failed and is not called any more: .*hook is broken")
+end)
+
+t.test("an on_event that is too slow has 10 s at the end; what is dropped is told", function()
+  helpers.script { ITEMS }
+  local before = t.now()
+  local summary = execute(function() task.sleep "1h" end)
+  t.equal(summary.exit, 0)
+  t.equal(t.now() - before, 10000)
+  t.equal(#warnings(), 1)
+  t.match(warnings()[1], "on_event was slower than the run: %d+ events were dropped")
+end)
+
+t.test("no more than a thousand events wait for a hook", function()
+  local slow = feed.start("hook", function() task.sleep(1) end, { most = 3 })
+  for _ = 1, 10 do log.info "x" end
+  slow:close()
+  t.match(warnings()[11], "hook was slower than the run: 7 events were dropped")
+end)
+
+local function interrupted(after_s, serve_ms, hook)
+  t.serve(function() return { status = 200, body = '{"items":[]}', after_ms = serve_ms } end)
+  local inside = task.spawn(execute, hook)
+  task.sleep(after_s)
+  inside:cancel(errors.new("interrupted", "interrupted"))
+  local ok, summary = inside:join()
+  farewell.run()
+  return ok and summary.exit
+end
+
+t.test("after an interrupt the hook is told what is queued", function()
+  local seen = {}
+  local exit = interrupted(1, 60000, function(event)
+    if event.type == "leaf_started" then task.sleep(5) end
+    seen[#seen + 1] = event.type
+  end)
+  t.equal(exit, 130)
+  t.equal(seen[1], "run_started")
+  t.match(table.concat(seen, " "), "run_finished")
+end)
+
+t.test("an interrupt while the hook has its time at the end changes nothing: the output stands", function()
+  t.equal(interrupted(1, 1, function() task.sleep "1h" end), 0)
+  t.equal(t.now(), 1000)
 end)
