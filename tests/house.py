@@ -136,6 +136,10 @@ def documentation():
         check("documentation", problem)
     for path, text in documents.pages(library).items():
         check(path, None if documents.current(path) == text else "is stale: type ./dev docs")
+    for field, _, _ in library.classes["quern.Query"][0].fields:
+        check("field " + field, None if re.search(r"\| `%s\b" % field, read("docs/reference/query.md")) else "is not in docs/reference/query.md")
+    for module in library.modules:
+        check("module " + module, None if "`%s" % module in read("docs/reference/library.md") else "is not in docs/reference/library.md")
     for path, old, new, complaint in SEEDED:
         text = read(path)
         if text.count(old) != 1:

@@ -14,7 +14,7 @@ static const struct topic {
      "  0    complete\n"
      "  1    failed; the message says why, nothing stands under the output's name\n"
      "  2    usage: unknown option, missing or malformed parameter\n"
-     "  3    incomplete: holes; what was done stays in the partial file, whose path is printed\n"
+     "  3    incomplete: holes, or too few records; what came stays in the partial file, whose path is printed\n"
      "  4    authentication or permission refused by the API\n"
      "  5    the query is invalid\n"
      "  75   deferred: the API is unavailable; run again later\n"

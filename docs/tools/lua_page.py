@@ -26,14 +26,20 @@ def coded(text):
     return code(str(text).replace("|", "\\|"))
 
 
+def lua_text(value):
+    """A value as Lua writes it."""
+    if isinstance(value, dict):
+        listed = [lua_text(value[key]) if isinstance(key, int) else "%s = %s" % (key, lua_text(value[key])) for key in value]
+        return "{ %s }" % ", ".join(listed) if listed else "{}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return '"%s"' % value if isinstance(value, str) and not isinstance(value, Expression) else str(value)
+
+
 def default_text(value):
     if value is None:
         return ""
-    if isinstance(value, bool):
-        return "`%s`" % str(value).lower()
-    if isinstance(value, Expression) or not isinstance(value, str):
-        return "`{}`" if value == {} else coded(value)
-    return coded('"%s"' % value)
+    return coded(lua_text(value))
 
 
 def anchor(title):

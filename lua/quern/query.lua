@@ -31,9 +31,9 @@ local M = {}
 ---@field classify? fun(response: quern.Response): string?  retry, split, restart, fail, skip, or nil for the failure table
 ---@field records string|string[]  JSONPath of the records; a list descends level by level
 ---@field total? string  JSONPath of the number of records that the API promises a leaf
+---@field expect? fun(p: table, chunk: quern.Chunk): integer?  the same, known beforehand
 ---@field completeness? fun(p: table): { expected: integer, accuracy?: number }?  how many records the whole run should bring; below
 ---  `accuracy` (default 1: all) of them the run is incomplete
----@field expect? fun(p: table, chunk: quern.Chunk): integer?  the same, known beforehand
 ---@field key? string  JSONPath: repeats of a key within a leaf are dropped
 ---@field owner? string  JSONPath of the time that decides which leaf a record belongs to
 ---@field order? "owner"  the API answers in ascending owner time; checked
