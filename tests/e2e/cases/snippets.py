@@ -1,4 +1,4 @@
-"""Every example of the README, the tutorial and the how-tos runs as its page tells it.
+"""Every example of the README, the tutorial, the how-tos and the examples' own READMEs runs as its page tells it.
 
 What a fenced block is follows from its first words:
 
@@ -21,8 +21,8 @@ import subprocess
 from harness import CASES, ROOT, Wrong, check, shorten
 
 FENCE = re.compile(r"^```(\w+)[ \t]*([^\n]*)\n(.*?)^```$", re.M | re.S)
-PAGES = ["README.md", "docs/tutorial.md"] + sorted(
-    "docs/how-to/" + name for name in (os.listdir(os.path.join(ROOT, "docs/how-to")) if os.path.isdir(os.path.join(ROOT, "docs/how-to")) else []))
+PAGES = (["README.md", "docs/tutorial.md"] + sorted("docs/how-to/" + name for name in os.listdir(os.path.join(ROOT, "docs/how-to")))
+         + sorted("examples/%s/README.md" % name for name in os.listdir(os.path.join(ROOT, "examples"))))
 # What a fragment is put into; its own fields come later, and so win.
 AROUND = """local quern = require "quern"
 return quern.query {
@@ -86,14 +86,27 @@ def dummies(text):
     return " ".join(sorted("%s=%s" % (name, "http://127.0.0.1:9" if name.endswith("URL") else "x") for name in names))
 
 
+def with_free_ports(text, bench=None):
+    """The page with other ports; and the files of the case's folder with the same."""
+    for port in set(re.findall(r"\b(80[0-9]0)\b" if bench else r"\b(80[0-79]0)\b", text)):
+        other = str(free_port())
+        text = re.sub(r"\b%s\b" % port, other, text)
+        for name in bench.files() if bench else []:
+            if os.path.isfile(bench.path(name)):
+                bench.write(name, bench.read(name).decode().replace(port, other))
+    return text
+
+
 def run_page(bench, path):
     with open(os.path.join(ROOT, path), encoding="utf-8") as file:
         text = file.read()
     check(FENCE.search(text), "%s has no example", path)
-    for port in set(re.findall(r"\b(80[0-79]0)\b", text)):
-        text = re.sub(r"\b%s\b" % port, str(free_port()), text)
-    for name in ("examples", "tests"):
-        os.symlink(os.path.join(ROOT, name), bench.path(name))
+    os.symlink(os.path.join(ROOT, "tests"), bench.path("tests"))
+    if path.startswith("examples/"):  # a page of an example stands in its folder
+        shutil.copytree(os.path.dirname(os.path.join(ROOT, path)), bench.folder, dirs_exist_ok=True)
+        text = with_free_ports(text, bench)
+    else:
+        text = with_free_ports(text)
     os.mkdir(bench.path(".fragments"))
     bench.write("page.sh", shell_script(path, text))
     env = bench.environment({"FRAGMENTS": bench.path(".fragments"), "DUMMIES": dummies(text), "PYTHONDONTWRITEBYTECODE": "1",
@@ -123,8 +136,7 @@ def register(path):
 
 
 for PAGE in PAGES:
-    if os.path.isfile(os.path.join(ROOT, PAGE)):
-        register(PAGE)
+    register(PAGE)
 
 
 def page_that_fails(bench):
