@@ -138,5 +138,5 @@ def man_page(line, version):
     lines += [".SH ENVIRONMENT"] + topic_lines(line, "environment")
     lines += [".SH FILES", ".TP", ".I .NAME.RUN.partial", "Beside the output while it is written; it gets its name when the run is whole.", ".TP",
               ".I PREFIX/share/quern", "The Lua library, the scripts that ship, and examples.",
-              ".SH SEE ALSO", "The documentation in the folder \\fIdocs\\fR of the source: a tutorial, guides, and the reference of scripts."]
+              ".SH SEE ALSO", "The documentation in \\fIPREFIX/share/doc/quern\\fR: a tutorial, guides, and the reference of scripts."]
     return "\n".join(lines) + "\n"
