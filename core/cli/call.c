@@ -58,7 +58,7 @@ static void on_event(void *user, const char *line, size_t size)
     cli_event_open(&event, line, size);
     if (!session->call->log_json) {
         if (session->progress) cli_progress_event(session->progress, &event);
-        cli_log_event(&event, session->progress);
+        cli_log_event(&event, session->progress, session->call->log_level);
     }
     if (session->call->on_event) session->call->on_event(session->call->user, &event);
     cli_event_close(&event);

@@ -13,6 +13,7 @@ struct cli_call {
     const char *ca_file; /* or NULL */
     bool allow_insecure;
     bool log_json;
+    const char *log_level;                                 /* see cli_log_event; or NULL */
     bool progress;                                         /* show it if stderr is a terminal */
     void (*on_event)(void *user, struct cli_event *event); /* also told of every event; may be NULL */
     void *user;

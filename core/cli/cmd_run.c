@@ -26,7 +26,13 @@ static const struct cli_option options[] = {
      "let the API call when a job is done, at HOST:PORT (default host 127.0.0.1, any free port)"},
     {0, "summary", CLI_TEXT, "FILE", NULL, NULL, "write the run's summary there, as JSON"},
     {0, "audit", CLI_TEXT, "FILE", NULL, "audit", "add a JSON line for each query and each request to that file"},
+    {0, "alert-url", CLI_TEXT, "URL", NULL, "alert_url",
+     "POST JSON there when the API is not available, and when the run fails or is incomplete"},
+    {0, "wait", CLI_FLAG, NULL, NULL, "wait",
+     "when the API is not available, stay and ask again for up to 24 hours, instead of ending 75"},
     CLI_LOG_OPTION,
+    {0, "log-level", CLI_CHOICE, "debug|info|warn|error", "debug|info|warn|error", NULL,
+     "least level of the lines that a script logs (default: info; --log json has them all)"},
     {0, "ca-file", CLI_TEXT, "FILE", NULL, NULL, "trust these certificates (PEM) instead of the system's"},
     {0, "allow-insecure", CLI_FLAG, NULL, NULL, NULL, "allow http:// to other machines than this one"},
     CLI_HELP_OPTION,
@@ -169,6 +175,7 @@ static int run(const struct cli_args *args)
             .ca_file = cli_args_get(args, "ca-file"),
             .allow_insecure = cli_args_has(args, "allow-insecure"),
             .log_json = log && !strcmp(log, "json"),
+            .log_level = cli_args_get(args, "log-level"),
             .progress = true,
         };
         status = cli_call(&call, &result);

@@ -52,31 +52,62 @@ static void describe_retry(struct cli_event *event, int64_t wait_ms, char *line)
         snprintf(line + used, LINE_SIZE - (size_t)used, " (%s)", cli_event_text(event, "message"));
 }
 
+static const char *const levels[] = {"debug", "info", "warn", "error"};
+
+/* Is a line of the log below the level that people asked for? An unknown level is not. */
+static bool below(const char *level, const char *least)
+{
+    size_t wanted = 1;
+
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+        if (least && !strcmp(levels[i], least)) wanted = i;
+    for (size_t i = 0; i < wanted; i++)
+        if (!strcmp(levels[i], level)) return true;
+    return false;
+}
+
+/* "waiting 30 min 0 s, until 2024-01-01T00:36:00Z: nothing but 503 for 300 s from ..." */
+static void describe_stay(struct cli_event *event, char *line)
+{
+    char span[32];
+
+    cli_duration(cli_event_integer(event, "ms", 0), span);
+    snprintf(line, LINE_SIZE, "waiting %s, until %s: %s", span, cli_event_text(event, "until"),
+             cli_event_text(event, "message"));
+}
+
 /* The words of an event; false if people need not see it. */
-static bool describe(struct cli_event *event, bool progress, char *line)
+static bool describe(struct cli_event *event, bool progress, const char *least, char *line)
 {
     const char *leaf = cli_event_text(event, "leaf");
     int64_t wait_ms = cli_event_integer(event, "wait_ms", 0);
+    char span[32];
+    qn_node node;
 
     if (cli_event_is(event, "retry") && !progress && wait_ms > 0)
         describe_retry(event, wait_ms, line);
+    else if (cli_event_is(event, "waiting") && cli_event_member(event, "until", &node))
+        describe_stay(event, line);
+    else if (cli_event_is(event, "resumed"))
+        snprintf(line, LINE_SIZE, "the API answers again, after %s",
+                 cli_duration(cli_event_integer(event, "ms", 0), span));
     else if (cli_event_is(event, "split"))
         snprintf(line, LINE_SIZE, "split %s: %s", leaf, cli_event_text(event, "reason"));
     else if (cli_event_is(event, "restart"))
         snprintf(line, LINE_SIZE, "again from the start, %s: %s", leaf, cli_event_text(event, "reason"));
-    else if (cli_event_is(event, "log"))
+    else if (cli_event_is(event, "log") && !below(cli_event_text(event, "level"), least))
         snprintf(line, LINE_SIZE, "%s: %s", cli_event_text(event, "level"), cli_event_text(event, "message"));
     else
         return false;
     return true;
 }
 
-void cli_log_event(struct cli_event *event, struct cli_progress *progress)
+void cli_log_event(struct cli_event *event, struct cli_progress *progress, const char *least)
 {
     char line[LINE_SIZE], whole[LINE_SIZE + 16];
     const char *time;
 
-    if (!describe(event, progress != NULL, line)) return;
+    if (!describe(event, progress != NULL, least, line)) return;
     time = cli_event_text(event, "time"); /* 2024-01-01T10:20:30.000Z */
     if (strlen(time) >= 20)
         snprintf(whole, sizeof whole, "%.8sZ %s", time + 11, line);

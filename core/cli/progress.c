@@ -21,7 +21,7 @@ struct cli_progress {
     pthread_mutex_t lock; /* everything below */
     pthread_cond_t wake;
     bool stopping, shown;
-    char query[64], reason[96];
+    char query[64], reason[96], until[16]; /* until: "00:36Z" of a long wait, or "" */
     int64_t started_ms, waiting_until_ms;
     int64_t leaves, whole, pages, records, requests, retries, splits;
 };
@@ -83,8 +83,9 @@ static size_t text_locked(struct cli_progress *p, int64_t now_ms, size_t width, 
 
     append(out, size, &used, "%s", *p->query ? p->query : "starting");
     if (p->waiting_until_ms > now_ms)
-        append(out, size, &used, "  %s: resuming in %s", p->reason,
-               cli_duration((p->waiting_until_ms - now_ms + 999) / 1000 * 1000, span));
+        append(out, size, &used, "  %s: resuming in %s%s%s", p->reason,
+               cli_duration((p->waiting_until_ms - now_ms + 999) / 1000 * 1000, span), *p->until ? ", at " : "",
+               p->until);
     append(out, size, &used, "  %s/%s leaves  ", cli_grouped(p->whole, number), cli_grouped(p->leaves, other));
     append(out, size, &used, "%s pages", cli_grouped(p->pages, number));
     append_rates(p, now_ms, out, size, &used);
@@ -177,6 +178,13 @@ struct cli_progress *cli_progress_new(int fd)
     return p;
 }
 
+/* Of "2024-01-01T00:36:00Z". */
+static void set_until(struct cli_progress *p, const char *instant)
+{
+    p->until[0] = 0;
+    if (strlen(instant) >= 17) snprintf(p->until, sizeof p->until, "%.5sZ", instant + 11);
+}
+
 void cli_progress_event(struct cli_progress *p, struct cli_event *event)
 {
     pthread_mutex_lock(&p->lock);
@@ -199,6 +207,9 @@ void cli_progress_event(struct cli_progress *p, struct cli_event *event)
     } else if (cli_event_is(event, "waiting")) {
         snprintf(p->reason, sizeof p->reason, "%s", cli_event_text(event, "reason"));
         p->waiting_until_ms = monotonic_ms() + cli_event_integer(event, "ms", 0);
+        set_until(p, cli_event_text(event, "until"));
+    } else if (cli_event_is(event, "resumed")) {
+        p->waiting_until_ms = 0;
     }
     pthread_mutex_unlock(&p->lock);
 }

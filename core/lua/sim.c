@@ -136,9 +136,17 @@ static int l_sim_jump(lua_State *L)
     return 0;
 }
 
+/* sim.interrupt(): as a signal would */
+static int l_sim_interrupt(lua_State *L)
+{
+    qn_runtime_interrupt(qn_runtime_of(L));
+    return 0;
+}
+
 int luaopen_quern_core_sim(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"serve", l_sim_serve}, {"jump", l_sim_jump}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"serve", l_sim_serve}, {"jump", l_sim_jump}, {"interrupt", l_sim_interrupt}, {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }

@@ -1,7 +1,8 @@
 --- One request with its retries: auth, gate, exchange, and what the failure table says to the answer.
 ---
 --- A lane is what requests of one kind share: `base`, `own` (URLs whose origins may see secrets), `gate`, `policy`,
---- `breaker`, `counts` and, for an API, `authorizer`; `hint` says what to do about a 401 without one. A client is the lane of its API; the token endpoint has its own, so
+--- `breaker`, `counts` and, for an API, `authorizer`; `hint` says what to do about a 401 without one; `patience`, if it is to be waited
+--- for instead of deferred; `quiet`: its troubles alert nobody. A client is the lane of its API; the token endpoint has its own, so
 --- that its troubles neither hold the API's gate nor open its circuit.
 local errors = require "quern.core.error"
 local event = require "quern.core.event"
@@ -9,6 +10,7 @@ local exchange = require "quern.exchange"
 local flow = require "quern.core.flow"
 local header = require "quern.core.header"
 local task = require "quern.core.task"
+local patiences = require "quern.patience"
 
 local M = {}
 
@@ -76,6 +78,11 @@ end
 local Sending = {}
 Sending.__index = Sending
 
+-- However it ends: if it was the probe, another one is.
+function Sending:__close()
+  if self.lane.patience then self.lane.patience:leave(self) end
+end
+
 -- Another attempt is counted by its cause: a status, "reset", "body", ...
 function Sending:count(err)
   local why = err.cause or (err.kind == "status" and tostring(err.status)) or err.kind
@@ -106,17 +113,68 @@ function Sending:pause(wait_ms, shared, err)
   end
 end
 
--- Deferred if the circuit is open.
-function Sending:circuit()
-  local lane = self.lane
-  if not lane.breaker:open(task.now()) then return nil end
-  local reason = ("nothing but 503 for %d s"):format(lane.policy.breaker_ms // 1000)
-  if not lane.alerted then
-    lane.alerted = true
-    event.emit { type = "alert", reason = ("the circuit is open: %s from %s"):format(reason, lane.base) }
+-- Tells those who operate the run; at most once until the trouble is over.
+function Sending:alert(what, reason)
+  local patience = self.lane.patience
+  if self.lane.alerted ~= what and not self.lane.quiet then
+    event.emit { type = "alert", alert = what, reason = reason, ["until"] = patience and patience["until"] }
   end
+  self.lane.alerted = what
+end
+
+function Sending:deferred(reason, status)
   local what = self.last and tostring(self.last.message) or exchange.whole_place(self.request) .. " was not sent"
-  return errors.new("deferred", ("%s; %s"):format(what, reason), { exit = 75, status = 503 })
+  return errors.new("deferred", ("%s; %s"):format(what, reason), { exit = 75, status = status })
+end
+
+-- Nothing while the request may be sent, else the error that defers it. With patience it waits until it may.
+function Sending:admit()
+  local lane = self.lane
+  local patience = lane.patience
+  if (not patience or patience:free(self)) and lane.breaker:open(task.now()) then
+    local reason = ("nothing but 503 for %d s"):format(lane.policy.breaker_ms // 1000)
+    if patience then patience:trouble(self, "503", ("%s from %s"):format(reason, lane.base)) end
+    self:alert("circuit_open", ("the circuit is open: %s from %s"):format(reason, lane.base))
+    if not patience then return self:deferred(reason, 503) end
+  end
+  return self:stay(patience) or self:stay(self.patience)
+end
+
+-- Waits as long as a patience says; the failure table begins anew then. Answers the error if it has come to its end.
+function Sending:stay(patience)
+  if not patience then return nil end
+  local waited = patience:pass(self, self.opts.on_wait and function(ms) self.opts.on_wait("unavailable", ms) end)
+  if waited == nil then return self:deferred("no answer for 24 hours", self.last and self.last.status) end
+  if waited then self.state, self.started_ms = flow.retry(self.lane.policy), nil end
+end
+
+-- The patience whose probe this request is, or nil.
+function Sending:probing()
+  for _, patience in pairs { self.lane.patience, self.patience } do
+    if patience.prober == self then return patience end
+  end
+end
+
+-- A request that met nothing but 503 while others succeed waits for itself; any other deferral concerns the lane.
+function Sending:patience_for(status)
+  if status ~= 503 or self:probing() then return self:probing() or self.lane.patience end
+  self.patience = self.patience or patiences.new()
+  return self.patience
+end
+
+-- What a probe's answer says about the API. True: it is still not available, and the next pause has begun.
+function Sending:probed(status, outcome, err)
+  local patience = self:probing()
+  if not patience then return false end
+  if status == 503 or (outcome and outcome.never_sent) then
+    patience:trouble(self, self:count(err), tostring(err.message), outcome.retry_after_ms)
+    return true
+  end
+  if status ~= 429 then
+    patience:back()
+    self.lane.alerted = nil
+  end
+  return false
 end
 
 -- 401: replay with a newer token (true), or the end.
@@ -159,8 +217,14 @@ local verdicts = {
   end,
   defer = function(self, verdict, err)
     local message = self:because(err, verdict.why)
-    event.emit { type = "alert", reason = message }
-    return false, errors.new("deferred", message, { exit = 75, status = err.status })
+    if not self.lane.patience then
+      self:alert("deferred", message)
+      return false, errors.new("deferred", message, { exit = 75, status = err.status })
+    end
+    local why = self:count(err)
+    self:patience_for(err.status):trouble(self, why, message, verdict.retry_after_ms)
+    self:alert("waiting", message)
+    return true
   end,
   ["end"] = function(self, verdict, err)
     if err.status == 401 then return false, self:refused(err) end
@@ -220,12 +284,16 @@ function Sending:judge(response, generation, outcome, err)
   local status = response and response.status
   lane.breaker:note(status == 503, task.now())
   if status and status < 500 and not NO_PROOF[status] and lane.authorizer then lane.authorizer:accepted(generation) end
-  if outcome == nil then return response end
-  if not outcome then return false, err end
+  if not outcome then
+    self:probed(status)
+    if outcome == nil then return response end
+    return false, err
+  end
   self.last = err
+  if self:probed(status, outcome, err) then return nil end
   outcome.safe = self.request.safe ~= false
   outcome.chance = task.random()
-  local verdict = {}
+  local verdict = { retry_after_ms = outcome.retry_after_ms }
   verdict.action, verdict.wait_ms, verdict.shared, verdict.exit, verdict.why = self.state:decide(outcome, task.now())
   local again, final = verdicts[verdict.action](self, verdict, err, generation)
   if not again then return false, final end
@@ -242,7 +310,8 @@ local function authorized(request, name, value)
   return copy
 end
 
--- One turn through the gate. Answers result, response, the request as sent, its event, and the token's generation; or nil, err.
+-- One turn through the gate. Answers result, response, the request as sent, its event, and the token's generation; or nil, err; or
+-- false: the lane began to wait while this one waited for its turn.
 function Sending:turn()
   local lane, request = self.lane, self.request
   local authorizer = lane.authorizer
@@ -257,6 +326,7 @@ function Sending:turn()
     name, value, generation = authorizer:header()
     if not name then return nil, value end
   end
+  if lane.patience and not lane.patience:free(self) then return false end
   self.attempt = self.attempt + 1
   self.started_ms = self.started_ms or task.now()
   self.state:begin(task.now())
@@ -274,16 +344,18 @@ end
 ---@return quern.Response? response
 ---@return table? err
 function M.send(lane, request, opts)
-  local sending = setmetatable({ lane = lane, request = request, opts = opts, state = flow.retry(lane.policy), attempt = 0 }, Sending)
+  local sending <close> = setmetatable({ lane = lane, request = request, opts = opts, state = flow.retry(lane.policy), attempt = 0 }, Sending)
   while true do
-    local open = sending:circuit()
-    if open then return nil, open end
+    local deferred = sending:admit()
+    if deferred then return nil, deferred end
     local result, response, sent, told, generation = sending:turn()
-    if not result then return nil, response end
-    local good, err = sending:judge(response, generation, sending:outcome(result, response, sent, told))
-    if good then return good end
-    if response then response.body:release() end -- a refused body must not wait for the collector
-    if err then return nil, err end
+    if result == nil then return nil, response end
+    if result then
+      local good, err = sending:judge(response, generation, sending:outcome(result, response, sent, told))
+      if good then return good end
+      if response then response.body:release() end -- a refused body must not wait for the collector
+      if err then return nil, err end
+    end
   end
 end
 

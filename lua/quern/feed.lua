@@ -3,7 +3,6 @@
 local core = require "quern.core.event"
 local errors = require "quern.core.error"
 local events = require "quern.events"
-local farewell = require "quern.farewell"
 local task = require "quern.core.task"
 
 local M = {}
@@ -70,7 +69,7 @@ local function work(feed)
 end
 
 --- Calls fn(event) for each event from now on, in a task of its own; fn may wait. When fn raises, that is logged and it is not
---- called again. A command that is interrupted still hands on what is queued, as far as time allows.
+--- called again. When the task that started it ends before close, close hands on what is queued.
 ---@param name string  for messages
 ---@param fn fun(event: table)
 ---@param opts? { type?: string|string[], most?: integer }  `type`: only these events; `most`: how many may wait (1000)
@@ -81,17 +80,16 @@ function M.start(name, fn, opts)
                               changed = task.event(), ended = task.event() }, Feed)
   feed.subscription = events.subscribe(function(event) take_in(feed, event) end, { type = opts.type })
   feed.worker = task.spawn(work, feed)
-  feed.forget = farewell.add(function() feed:close() end)
   return feed
 end
 
---- No event is taken in any more; waits until those that are queued have been handed on.
+--- No event is taken in any more; waits until those that are queued have been handed on. Twice is fine.
 ---@async
 ---@param limit_ms? integer  at most so long; what is left then is dropped. Absent: as long as it takes
 function Feed:close(limit_ms)
-  self.forget()
-  self.subscription:close()
+  if self.closed then return end
   self.closed = true
+  self.subscription:close()
   self.changed:set()
   if not self.worker and not self.failed and self.first < self.last then self.worker = task.spawn(work, self) end
   local until_ms = limit_ms and task.now() + limit_ms

@@ -27,6 +27,7 @@ local flow = require "quern.core.flow"
 local grant = require "quern.grant"
 local limit = require "quern.limit"
 local options = require "quern.options"
+local patience = require "quern.patience"
 local retry = require "quern.retry"
 local secrets = require "quern.core.secret"
 
@@ -73,10 +74,12 @@ end
 
 -- The lane of the token endpoint (see quern.attempt): a gate and a circuit of its own.
 local function login_lane(client, token_url)
-  return {
+  local lane = {
     base = token_url, own = { token_url }, gate = limit.gate(limit.new {}), policy = client.policy,
     breaker = flow.breaker(client.policy.breaker_ms), counts = client.counts, hint = authorizer.HINT,
   }
+  lane.patience = patience.of(lane)
+  return lane
 end
 
 local function add_auth(client, given)
@@ -89,6 +92,7 @@ local function add_auth(client, given)
     client.token_url = token_url
     client.own[#client.own + 1] = token_url
     lane = login_lane(client, token_url)
+    client.login = lane
   end
   client.authorizer = made
   return true
@@ -112,6 +116,7 @@ function M.client(spec)
     base = base, own = { base }, fixed_headers = {}, names = variables, limit = limits, gate = limit.gate(limits), policy = policy,
     breaker = flow.breaker(policy.breaker_ms), counts = { requests = 0, retries = 0, causes = {} },
   }, Client)
+  client.patience = patience.of(client)
   for name, value in pairs(opts.headers or {}) do
     client.fixed_headers[name], err = grant.resolve(value, "header " .. name)
     if err then return nil, err end
@@ -194,6 +199,13 @@ function Client:resolve(link, current_url)
       url.origin(absolute) or "?", self:origin()))
   end
   return absolute
+end
+
+--- Milliseconds that the client has waited because the API was not available (`run --wait`).
+---@return integer
+function Client:paused_ms()
+  local own, login = self.patience, self.login and self.login.patience
+  return (own and own:total_ms() or 0) + (login and login:total_ms() or 0)
 end
 
 --- "https://host:443"

@@ -165,7 +165,7 @@ function Job:start(api, request, context)
   if not id then return nil, err end
   event.emit { type = "job_submitted", leaf = context.leaf, job = id }
   return setmetatable({ id = id, open = true, job = self, api = api, leaf = context.leaf, params = context.params or {},
-                        hook = context.hook, started_ms = task.now() }, Handle)
+                        hook = context.hook, started_ms = task.now(), paused_ms = api:paused_ms() }, Handle)
 end
 
 local function poll(self)
@@ -197,9 +197,14 @@ local function pause(self, ms)
   self.hinted = hook:wait(ms)
 end
 
+-- How long the job has been under way; what the API was not available is not its fault.
+local function passed(self)
+  return task.now() - self.started_ms - (self.api:paused_ms() - self.paused_ms)
+end
+
 -- Why the job has had its time, or nil.
 local function overdue(self, polls, most)
-  local passed_ms = task.now() - self.started_ms
+  local passed_ms = passed(self)
   if most and polls >= most then
     return ("job %s was not complete after %d polls (%d s)"):format(self.id, polls, passed_ms // 1000)
   elseif passed_ms >= self.job.deadline_ms then
@@ -229,7 +234,7 @@ function Handle:wait()
     if not self.hinted then polls = polls + 1 end
     local late = overdue(self, polls, most)
     if late then return failed(self, ("%s; its state is '%s'"):format(late, state.value)) end
-    pause(self, math.min(pause_ms, math.max(job.deadline_ms - (task.now() - self.started_ms), 0)))
+    pause(self, math.min(pause_ms, math.max(job.deadline_ms - passed(self), 0)))
     pause_ms = math.min(math.floor(pause_ms * job.growth), math.max(job.cap_ms, pause_ms))
   end
 end

@@ -4,10 +4,12 @@
 local env = require "quern.core.env"
 local errors = require "quern.core.error"
 local task = require "quern.core.task"
+local alert = require "quern.alert"
 local audit = require "quern.audit"
 local bind = require "quern.bind"
 local farewell = require "quern.farewell"
 local grant = require "quern.grant"
+local patience = require "quern.patience"
 local plan = require "quern.plan"
 local run = require "quern.run"
 local scripts = require "quern.script"
@@ -48,23 +50,34 @@ local function load_env_file(opts)
   return nil, errors.new("usage", ("--env-file %s: %s"):format(opts.env_file, tostring(err)), { exit = 2 })
 end
 
---- `quern run`: options script, params, output, format, concurrency, workers, env_file, accept_incomplete, rate.
-M.run = guarded(function(opts)
+local run_script = guarded(function(opts)
   local ok, err = load_env_file(opts)
   if not ok then return nil, err end
   local bound, bind_err = bind.bind(opts)
   if not bound then return nil, bind_err end
-  local id = opts.run_id or run_id()
   local trail, audit_err
   if opts.audit then
-    trail, audit_err = audit.open(opts.audit, { run = id, query = bound.query.name })
+    trail, audit_err = audit.open(opts.audit, { run = opts.run_id, query = bound.query.name })
     if not trail then return nil, audit_err end
   end
   return run.execute(bound, {
-    run_id = id, output = opts.output, concurrency = opts.concurrency, workers = opts.workers,
+    run_id = opts.run_id, output = opts.output, concurrency = opts.concurrency, workers = opts.workers,
     accept_incomplete = opts.accept_incomplete, spool_dir = opts.spool_dir, listen = opts.listen, audit = trail,
   })
 end)
+
+--- `quern run`: options script, params, output, format, concurrency, workers, env_file, accept_incomplete, rate, listen, audit,
+--- alert_url, wait.
+function M.run(opts)
+  opts.run_id = opts.run_id or run_id()
+  patience.wanted = opts.wait == true
+  if not opts.alert_url then return run_script(opts) end
+  local alerts, err = alert.start(opts)
+  if not alerts then return failed(err) end
+  local result = run_script(opts)
+  pcall(alerts.finish, alerts, result) -- interrupted there: the run has ended all the same
+  return result
+end
 
 --- `quern plan`: what would run; sends nothing. The result's `text` is for people.
 M.plan = guarded(function(opts)

@@ -7,6 +7,7 @@ local core_run = require "quern.core.run"
 local convert = require "quern.core.convert"
 local errors = require "quern.core.error"
 local event = require "quern.core.event"
+local farewell = require "quern.farewell"
 local feed = require "quern.feed"
 local fingerprint = require "quern.fingerprint"
 local instant = require "quern.instant"
@@ -306,6 +307,7 @@ end
 local function begin(run, opts)
   if opts.audit then opts.audit.on_failure = function(err) run:abandon(err) end end
   local hook = run.query.on_event and feed.start("on_event", run.query.on_event)
+  if hook then farewell.add(function() hook:close() end) end -- if the run is interrupted before it does so itself
   event.emit { type = "run_started", run = run.id, query = run.query.name, leaves = run.tree:counts().open,
                output = opts.output or "-", format = run.format }
   return hook

@@ -72,6 +72,9 @@ end
 --- The calendar jumps; the monotonic clock does not.
 M.jump = sim.jump
 
+--- Ends the running command early, as Ctrl-C would.
+M.interrupt = sim.interrupt
+
 function M.now() return task.now() end
 
 --- Events of the running test, decoded; only those of a type if one is given.

@@ -204,6 +204,12 @@ static void test_progress(void **state)
     assert_int_equal(cli_progress_text(progress, now_ms(), 20, text, sizeof text), 20);
     cli_progress_text(progress, now_ms() + 20000, 200, text, sizeof text);
     assert_null(strstr(text, "resuming"));
+    tell(progress, "{\"type\":\"waiting\",\"reason\":\"503\",\"ms\":1800000,\"until\":\"2024-01-01T00:36:00Z\"}");
+    cli_progress_text(progress, now_ms(), 200, text, sizeof text);
+    assert_non_null(strstr(text, "demo  503: resuming in 30 min 0 s, at 00:36Z  1/4 leaves"));
+    tell(progress, "{\"type\":\"resumed\",\"ms\":1800000}");
+    cli_progress_text(progress, now_ms(), 200, text, sizeof text);
+    assert_null(strstr(text, "resuming"));
     cli_progress_line(progress, "a line");
     cli_progress_free(progress);
     close(other);

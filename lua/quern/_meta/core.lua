@@ -622,3 +622,5 @@ function sim.serve(fn) end
 --- Moves the calendar alone.
 ---@param ms integer
 function sim.jump(ms) end
+--- Interrupts the runtime, as a signal would.
+function sim.interrupt() end

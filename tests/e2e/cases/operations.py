@@ -1,9 +1,15 @@
 """What operations staff rely on: the audit file against the server's own log, alerts, waiting."""
 import collections
+import contextlib
+import http.server
 import json
 import os
 import re
+import signal
+import socket
 import stat
+import threading
+import time
 
 from harness import CLIENT_SECRET, Server, case, check, equal
 
@@ -62,3 +68,91 @@ def audit_that_cannot_be_written(bench):
         equal(server.stats()["requests"], 1, "requests, this question included")
         bench.quern("run", "details_sliced", *RANGE, "-o", "out.json", "--audit", "/dev/full", env=server.env).expect(1, "No space left")
     equal(bench.files(), [], "files left")
+
+
+class Hook(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.server.posts.append((self.path, dict(self.headers), json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+        status = self.server.statuses.pop(0) if self.server.statuses else 204
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_GET(self):
+        """An API that wants to be left alone for an hour."""
+        self.send_response(429)
+        self.send_header("Retry-After", "3600")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def listener(*statuses):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hook)
+    server.posts, server.statuses = [], list(statuses)
+    server.url = "http://127.0.0.1:%d/services/T0/B0/hook-token" % server.server_port
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@case(few=True)
+def alert_url(bench):
+    with listener(500) as hook:
+        with Server(*DATA, "--always", "403") as server:
+            result = bench.quern("run", "details_sliced", *RANGE, "-o", "out.json", "--alert-url", hook.url, "--audit", "audit.jsonl",
+                                 "--log", "json", env=server.env).expect(4)
+            equal(server.stats()["foreign"], 0, "requests elsewhere")
+        equal(len(hook.posts), 2, "the alert, tried twice")
+        path, headers, body = hook.posts[1]
+        equal(path, "/services/T0/B0/hook-token", "path")
+        check("Authorization" not in headers and "tok-" not in str(headers), "headers: %s", headers)
+        equal((body["type"], body["exit"], body["query"]), ("failed", 4, "details_sliced"), "the alert")
+        check("403" in body["reason"] and CLIENT_SECRET not in json.dumps(body), "%s", body)
+        for text in (result.err, bench.read("audit.jsonl").decode()):
+            check("hook-token" not in text and "/services" not in text, "the alert URL is printed: %s", text)
+        with Server(*DATA) as server:
+            bench.quern("run", "details_sliced", *RANGE, "-o", "out.json", "--alert-url", hook.url, env=server.env).expect(0)
+        equal(len(hook.posts), 2, "no alert for a run that is well")
+
+
+@case()
+def alert_url_that_is_dead_or_wrong(bench):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        dead = "http://127.0.0.1:%d/hook-token-of-it" % unused.getsockname()[1]
+        with Server(*DATA, "--always", "403") as server:
+            bench.quern("run", "details_sliced", *RANGE, "-o", "out.json", "--alert-url", dead, env=server.env).expect(4, "the alert 'failed' could not")
+            result = bench.quern("run", "details_sliced", *RANGE, "-o", "out.json", "--alert-url", "http://192.0.2.1/hook-token", env=server.env)
+            result.expect(4, "could not be sent")
+            check("hook-token" not in result.err, "the URL is printed: %s", result.err)
+            bench.quern("run", "details_sliced", *RANGE, "--alert-url", "hook-token", env=server.env).expect(2, "--alert-url: it is not a URL")
+
+
+@case()
+def wait_is_interrupted_at_once(bench):
+    script = bench.write("busy.lua", """local quern = require "quern"
+return quern.query {
+  name = "busy", client = { base_url = quern.env "BASE_URL" }, request = function() return { path = "/x" } end,
+  records = "$.items[*]", columns = { { "id", "$.id" } },
+}
+""")
+    with listener() as hook:
+        process = bench.start("run", script, "-o", "out.csv", "--wait", "--alert-url", hook.url, env={"BASE_URL": hook.url.split("/services")[0]})
+        line = process.stderr.readline().decode()
+        check("waiting 60 min" in line and ", until 20" in line and "answered 429" in line, "why it waits: %r", line)
+        process.send_signal(signal.SIGINT)
+        started = time.monotonic()
+        err = process.communicate(timeout=30)[1].decode()
+        equal(process.returncode, 130, "exit status; stderr: %s" % err)
+        check(time.monotonic() - started < 5, "it took %.1f s to end", time.monotonic() - started)
+        equal([post[2]["type"] for post in hook.posts], ["waiting"], "alerts")
+    equal(bench.files(), ["busy.lua"], "files left")
