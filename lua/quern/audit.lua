@@ -69,6 +69,8 @@ local LINES = {
 local TYPES = {}
 for name in pairs(LINES) do TYPES[#TYPES + 1] = name end
 
+local ENDS = { leaf_whole = true, leaf_failed = true, split = true } -- nothing of the leaf is needed any more
+
 -- Members that each line has; null where there is nothing to say.
 local ALWAYS = { "run", "query", "leaf", "status", "latency_ms", "result_count", "correlation_id", "query_hash" }
 
@@ -81,6 +83,7 @@ local function line_of(audit, event)
   for _, name in ipairs(ALWAYS) do
     if line[name] == nil then line[name] = json.null end
   end
+  if ENDS[event.type] then audit.hashes[event.leaf], audit.correlations[event.leaf] = nil, nil end
   return json.encode(line)
 end
 

@@ -38,7 +38,7 @@ local function run(days, serve, opts)
   end)
   local audit, output = t.path "audit.jsonl", t.path "rows.ndjson"
   os.remove(audit)
-  local script = write("audited.lua", SCRIPT)
+  local script = write("audited.lua", opts and opts.source or SCRIPT)
   local call = { script = script, output = output, workers = 1, concurrency = 1, audit = audit, run_id = "r1",
                  params = { from = "2024-01-01", to = ("2024-01-%02d"):format(days + 1) } }
   for key, value in pairs(opts or {}) do call[key] = value end
@@ -140,6 +140,44 @@ t.test("an error that ends the run is told of its leaf, and the leaves it cancel
   for _, line in ipairs(lines) do cancelled = cancelled + (line.event == "request" and line.status == "cancelled" and 1 or 0) end
   t.equal(cancelled, 2)
   t.equal(t.events()[#t.events()].type, "run_finished")
+end)
+
+local JOB_SCRIPT = [[
+local quern = require "quern"
+return quern.query {
+  name = "audited", params = { from = quern.param.time {}, to = quern.param.time {} }, client = { base_url = "http://api.test/v1" },
+  request = function() return { path = "/submit", json = { q = 1 } } end,
+  job = quern.job {
+    id = "$.id", state = "$.state", complete = { "done" }, failed = { "failed" }, message = "$.why",
+    poll = function(id) return { path = "/jobs/" .. id } end, results = function(id) return { path = "/results/" .. id } end,
+    webhook = { url = "http://hook.test/%s", set = function(request, url) request.json.callback = url end },
+  },
+  records = "$.items[*]", columns = { { "id", "$.id" } },
+}
+]]
+
+local function job_server(state)
+  return function(request)
+    if request.url:find "/submit" then return { status = 202, body = '{"id":"j1"}', after_ms = 1000 } end
+    if request.url:find "/jobs/" then return { status = 200, body = ('{"state":"%s","why":"no index"}'):format(state), after_ms = 500 } end
+    return two_items()
+  end
+end
+
+t.test("a job: submitted when it was accepted; its failure is told; its webhook is not part of the hash", function()
+  local result, lines = run(1, job_server "done", { source = JOB_SCRIPT:format "a" })
+  t.equal(result.exit, 0)
+  t.same(names(lines), { "request", "query_submitted", "request", "request", "query_completed" })
+  t.equal(lines[2].job, "j1")
+  t.equal(lines[5].latency_ms, 500)
+  t.equal(lines[5].result_count, 2)
+  local failed, other = run(1, job_server "failed", { source = JOB_SCRIPT:format "another" })
+  t.equal(failed.exit, 1)
+  t.same(names(other), { "request", "query_submitted", "request", "query_job_failed", "query_failed" })
+  t.match(other[4].message, "job j1 failed: no index")
+  t.equal(other[4].job, "j1")
+  t.equal(other[5].status, "job")
+  t.equal(other[2].query_hash, lines[2].query_hash)
 end)
 
 t.test("a file that cannot be opened is a usage error, before anything is sent", function()

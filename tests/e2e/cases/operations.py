@@ -8,6 +8,8 @@ import re
 import signal
 import socket
 import stat
+import subprocess
+import sys
 import threading
 import time
 
@@ -156,3 +158,45 @@ return quern.query {
         check(time.monotonic() - started < 5, "it took %.1f s to end", time.monotonic() - started)
         equal([post[2]["type"] for post in hook.posts], ["waiting"], "alerts")
     equal(bench.files(), ["busy.lua"], "files left")
+
+
+HOOKED = """local quern = require "quern"
+local log, events = quern.log, quern.events
+local hooks = { base_url = quern.env "BASE_URL" }
+local client
+return quern.query {
+  name = "hooked", client = { base_url = quern.env "API_URL" },
+  request = function()
+    log.debug("asking", { n = 1 })
+    events.emit("asking", { n = 2 })
+    return { path = "/items.json" }
+  end,
+  records = "$.items[*]", fields = { "id" }, transform = function(record) return { id = record.id * 2 } end,
+  on_event = function(event)
+    client = client or assert(quern.http.client(hooks))
+    if event.type == "run_finished" then assert(client:post("/done", { json = { rows = event.summary.rows } })) end
+    if event.type == "script.asking" then assert(client:post("/asking", { json = { n = event.n } })) end
+  end,
+}
+"""
+
+
+@case(few=True)
+def on_event_and_log(bench):
+    script = bench.write("hooked.lua", HOOKED)
+    bench.write("items.json", '{"items": [{"id": 1}, {"id": 2}]}')
+    with subprocess.Popen([sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"], cwd=bench.folder, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as files:
+        try:
+            env = {"API_URL": "http://127.0.0.1:" + re.search(r"port (\d+)", files.stdout.readline()).group(1)}
+            with listener() as hook:
+                env["BASE_URL"] = hook.url.split("/services")[0]
+                result = bench.quern("run", script, env=env).expect(0)
+                equal(result.out, b'{"id":2}\n{"id":4}\n', "rows")
+                check("asking" not in result.err, "a debug line without --log-level: %s", result.err)
+                equal([(path, body) for path, _, body in hook.posts], [("/asking", {"n": 2}), ("/done", {"rows": 2})], "what the hook sent")
+                bench.quern("run", script, "--log-level", "debug", env=env).expect(0, "debug: asking")
+                lines = [json.loads(line) for line in bench.quern("run", script, "--log", "json", env=env).expect(0).err.splitlines()]
+                equal([line["n"] for line in lines if line["type"] in ("log", "script.asking")], [1, 2], "the script's own events")
+        finally:
+            files.kill()
