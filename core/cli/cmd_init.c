@@ -225,7 +225,7 @@ const struct cli_command cli_init = {
     .name = "init",
     .words = "DIR",
     .most_words = 1,
-    .summary = "make a starter project: a query, a plugin, settings for the editor",
+    .summary = "make a starter project: a query, its environment, settings for the editor",
     .options = options,
     .more = "DIR may exist, if it holds none of the files. The query runs as it stands against quern emulate.\n\n"
             "  quern init my_query\n",
