@@ -24,19 +24,16 @@ struct builder {
     uint32_t count;
     enum want want;
     uint32_t depth;
+    bool object;                         /* the innermost container is one */
+    size_t slash;                        /* the first backslash that was not passed yet; size: none is left */
     uint32_t open[QN_DOC_MAX_DEPTH];     /* opening nodes */
     uint32_t children[QN_DOC_MAX_DEPTH]; /* seen so far */
     struct qn_err *err;
 };
 
-static bool in_object(const struct builder *b)
-{
-    return b->depth > 0 && b->text[b->nodes[b->open[b->depth - 1]].offset] == '{';
-}
-
 static const char *wanted(const struct builder *b)
 {
-    if (b->want == WANT_COMMA) return in_object(b) ? "',' or '}'" : "',' or ']'";
+    if (b->want == WANT_COMMA) return b->object ? "',' or '}'" : "',' or ']'";
     return want_names[b->want];
 }
 
@@ -46,7 +43,7 @@ static int unexpected(struct builder *b, size_t offset)
     if (offset >= b->size && b->depth > 0) {
         return qn_fail_at(b->err, QN_ESYNTAX, offset,
                           "expected %s, but the text ends at byte %zu inside the %s that begins at byte %u", wanted(b),
-                          offset, in_object(b) ? "object" : "array", b->nodes[b->open[b->depth - 1]].offset);
+                          offset, b->object ? "object" : "array", b->nodes[b->open[b->depth - 1]].offset);
     }
     if (offset >= b->size)
         return qn_fail_at(b->err, QN_ESYNTAX, offset, "expected %s, but the text is empty", wanted(b));
@@ -66,17 +63,29 @@ static bool is_hex(char c)
     return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
 }
 
-/* The escapes between `from` and the closing quote at `quote`. */
-static int check_escapes(struct builder *b, size_t from, size_t quote)
+static inline uint32_t add(struct builder *b, size_t offset, uint32_t skip)
 {
-    const char *p = b->text + from, *end = b->text + quote;
-    while ((p = memchr(p, '\\', (size_t)(end - p)))) {
-        size_t offset = (size_t)(p - b->text);
-        size_t left = (size_t)(end - p);
+    b->nodes[b->count] = (struct qn_doc_node){(uint32_t)offset, skip};
+    return b->count++;
+}
+
+static void seek_slash(struct builder *b, size_t from)
+{
+    const char *found = memchr(b->text + from, '\\', b->size - from);
+    b->slash = found ? (size_t)(found - b->text) : b->size;
+}
+
+/* The escapes before the closing quote at `quote`, of which the first is at b->slash. */
+static int check_escapes(struct builder *b, size_t quote)
+{
+    const char *end = b->text + quote;
+    while (b->slash < quote) {
+        size_t offset = b->slash, left = quote - offset;
+        const char *p = end - left;
         if (left >= 2 && p[1] && strchr("\"\\/bfnrt", p[1])) {
-            p += 2;
+            seek_slash(b, offset + 2);
         } else if (left >= 6 && p[1] == 'u' && is_hex(p[2]) && is_hex(p[3]) && is_hex(p[4]) && is_hex(p[5])) {
-            p += 6;
+            seek_slash(b, offset + 6);
         } else {
             return qn_fail_at(b->err, QN_ESYNTAX, offset, "invalid escape in a string at byte %zu", offset);
         }
@@ -84,16 +93,24 @@ static int check_escapes(struct builder *b, size_t from, size_t quote)
     return QN_OK;
 }
 
-/* *end is given as the offset of the next token: the scan saw only white space between the closing quote and it. */
-static int string_token(struct builder *b, size_t offset, size_t *end)
+/* Adds the node of a string. *end is given as the offset of the next token: the scan saw only white space between the
+ * closing quote and it. */
+static inline int string_token(struct builder *b, size_t offset, size_t *end)
 {
     size_t at = *end;
+    uint32_t escaped = 0;
     while (is_space(b->text[at - 1])) at--;
     if (at - 1 <= offset || b->text[at - 1] != '"') {
         return qn_fail_at(b->err, QN_ESYNTAX, offset, "malformed string at byte %zu", offset);
     }
     *end = at;
-    return check_escapes(b, offset + 1, at - 1);
+    if (b->slash < at) {
+        int rc = check_escapes(b, at - 1);
+        if (rc < 0) return rc;
+        escaped = QN_NODE_ESCAPED;
+    }
+    add(b, offset, (uint32_t)at | escaped);
+    return QN_OK;
 }
 
 static int literal_token(struct builder *b, size_t offset, const char *word, size_t *end)
@@ -112,13 +129,7 @@ static int number_token(struct builder *b, size_t offset, size_t *end)
     return QN_OK;
 }
 
-static uint32_t add(struct builder *b, size_t offset, size_t skip)
-{
-    b->nodes[b->count] = (struct qn_doc_node){(uint32_t)offset, (uint32_t)skip};
-    return b->count++;
-}
-
-static void value_done(struct builder *b)
+static inline void value_done(struct builder *b)
 {
     if (b->depth > 0) b->children[b->depth - 1]++;
     b->want = b->depth > 0 ? WANT_COMMA : WANT_NOTHING;
@@ -132,7 +143,8 @@ static int open_container(struct builder *b, size_t offset)
     }
     b->children[b->depth] = 0;
     b->open[b->depth++] = add(b, offset, 0);
-    b->want = b->text[offset] == '{' ? WANT_KEY_OR_END : WANT_VALUE_OR_END;
+    b->object = b->text[offset] == '{';
+    b->want = b->object ? WANT_KEY_OR_END : WANT_VALUE_OR_END;
     return QN_OK;
 }
 
@@ -140,6 +152,7 @@ static void close_container(struct builder *b, size_t offset)
 {
     b->depth--;
     b->nodes[b->open[b->depth]].skip = add(b, offset, b->children[b->depth]);
+    b->object = b->depth > 0 && b->text[b->nodes[b->open[b->depth - 1]].offset] == '{';
     value_done(b);
 }
 
@@ -149,65 +162,70 @@ static bool is_number_first(char c)
 }
 
 /* *end: in, the offset of the next token; out, where this one ends. */
-static int value_token(struct builder *b, size_t offset, size_t *end)
+static inline int value_token(struct builder *b, size_t offset, size_t *end)
 {
-    int rc = QN_OK;
+    int rc;
     switch (b->text[offset]) {
+    case '"':
+        rc = string_token(b, offset, end);
+        if (rc == 0) value_done(b);
+        return rc;
     case '{':
     case '[': *end = offset + 1; return open_container(b, offset);
-    case '"': rc = string_token(b, offset, end); break;
     case 't': rc = literal_token(b, offset, "true", end); break;
     case 'f': rc = literal_token(b, offset, "false", end); break;
     case 'n': rc = literal_token(b, offset, "null", end); break;
     default: rc = is_number_first(b->text[offset]) ? number_token(b, offset, end) : unexpected(b, offset); break;
     }
     if (rc < 0) return rc;
-    add(b, offset, *end);
+    add(b, offset, (uint32_t)*end);
     value_done(b);
     return QN_OK;
 }
 
-static int key_token(struct builder *b, size_t offset, size_t *end)
-{
-    if (b->text[offset] != '"') return unexpected(b, offset);
-    int rc = string_token(b, offset, end);
-    if (rc < 0) return rc;
-    add(b, offset, *end);
-    b->want = WANT_COLON;
-    return QN_OK;
-}
-
-static int punctuation_token(struct builder *b, size_t offset)
-{
-    char c = b->text[offset];
-    if (b->want == WANT_COLON && c == ':') {
-        b->want = WANT_VALUE;
-    } else if (b->want == WANT_COMMA && c == ',') {
-        b->want = in_object(b) ? WANT_KEY : WANT_VALUE;
-    } else if (b->want == WANT_COMMA && c == (in_object(b) ? '}' : ']')) {
-        close_container(b, offset);
-    } else {
-        return unexpected(b, offset);
-    }
-    return QN_OK;
-}
-
-static int token(struct builder *b, size_t offset, size_t next)
+/* What the token at offset may be depends on b->want alone. next: the offset of the token behind it. */
+static inline int token(struct builder *b, size_t offset, size_t next)
 {
     size_t end = offset + 1;
-    int rc;
+    int rc = QN_OK;
     char c = b->text[offset];
-    if ((b->want == WANT_VALUE_OR_END && c == ']') || (b->want == WANT_KEY_OR_END && c == '}')) {
-        close_container(b, offset);
-        rc = QN_OK;
-    } else if (b->want == WANT_VALUE || b->want == WANT_VALUE_OR_END) {
+    switch (b->want) {
+    case WANT_KEY_OR_END:
+    case WANT_KEY:
+        if (c == '"') {
+            end = next;
+            rc = string_token(b, offset, &end);
+            b->want = WANT_COLON;
+        } else if (c == '}' && b->want == WANT_KEY_OR_END) {
+            close_container(b, offset);
+        } else {
+            return unexpected(b, offset);
+        }
+        break;
+    case WANT_COLON:
+        if (c != ':') return unexpected(b, offset);
+        b->want = WANT_VALUE;
+        break;
+    case WANT_VALUE_OR_END:
+        if (c == ']') {
+            close_container(b, offset);
+            break;
+        }
+        /* fall through */
+    case WANT_VALUE:
         end = next;
         rc = value_token(b, offset, &end);
-    } else if (b->want == WANT_KEY || b->want == WANT_KEY_OR_END) {
-        end = next;
-        rc = key_token(b, offset, &end);
-    } else {
-        rc = punctuation_token(b, offset);
+        break;
+    case WANT_COMMA:
+        if (c == ',') {
+            b->want = b->object ? WANT_KEY : WANT_VALUE;
+        } else if (c == (b->object ? '}' : ']')) {
+            close_container(b, offset);
+        } else {
+            return unexpected(b, offset);
+        }
+        break;
+    case WANT_NOTHING: return unexpected(b, offset);
     }
     if (rc < 0) return rc;
     while (end < next && is_space(b->text[end])) end++;
@@ -219,10 +237,13 @@ static int all_tokens(struct builder *b, const struct qn_index *index)
     size_t first = index->count > 0 ? index->at[0] : b->size;
     for (size_t i = 0; i < first; i++)
         if (!is_space(b->text[i])) return unexpected(b, i);
-    for (size_t i = 0; i < index->count; i++) {
-        int rc = token(b, index->at[i], i + 1 < index->count ? index->at[i + 1] : b->size);
+    seek_slash(b, 0);
+    for (size_t i = 0; i + 1 < index->count; i++) {
+        int rc = token(b, index->at[i], index->at[i + 1]);
         if (rc < 0) return rc;
     }
+    int rc = index->count > 0 ? token(b, index->at[index->count - 1], b->size) : QN_OK;
+    if (rc < 0) return rc;
     return b->want == WANT_NOTHING ? QN_OK : unexpected(b, b->size);
 }
 
@@ -233,6 +254,7 @@ int qn_doc_build(const char *text, size_t size, const struct qn_index *index, st
     b.text = text;
     b.size = size;
     b.count = b.depth = 0;
+    b.object = false;
     b.want = WANT_VALUE;
     b.err = err;
     /* No token makes more than one node. */

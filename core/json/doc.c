@@ -19,7 +19,7 @@ static int index_text(struct qn_doc *doc, qn_index_scan *scanner, struct qn_err 
 {
     struct qn_index index;
     if (doc->size > QN_INDEX_MAX_SIZE) {
-        return qn_fail(err, QN_ELIMIT, "a JSON text of %zu bytes is above the limit of 4 GB", doc->size);
+        return qn_fail(err, QN_ELIMIT, "a JSON text of %zu bytes is above the limit of 2 GB", doc->size);
     }
     int rc = scanner(doc->text, doc->size, &index, err);
     if (rc < 0) return rc;
@@ -90,7 +90,7 @@ enum qn_kind qn_doc_kind(const struct qn_doc *doc, qn_node node)
 
 struct qn_span qn_doc_span(const struct qn_doc *doc, qn_node node)
 {
-    uint32_t offset = doc->nodes[node].offset, end = doc->nodes[node].skip;
+    uint32_t offset = doc->nodes[node].offset, end = qn_doc_node_end(&doc->nodes[node]);
     if (qn_doc_opens(doc, node)) end = doc->nodes[end].offset + 1;
     return (struct qn_span){doc->text + offset, end - offset};
 }
@@ -170,20 +170,15 @@ int qn_doc_string(const struct qn_doc *doc, qn_node node, struct qn_buf *out)
 
 bool qn_doc_plain_string(const struct qn_doc *doc, qn_node node, struct qn_span *out)
 {
-    struct qn_span content = qn_doc_content(doc, node);
-    if (memchr(content.data, '\\', content.size)) return false;
-    *out = content;
+    if (qn_doc_escaped(doc, node)) return false;
+    *out = qn_doc_content(doc, node);
     return true;
 }
 
 bool qn_doc_string_equals(const struct qn_doc *doc, qn_node node, const char *text, size_t size)
 {
     struct qn_span content = qn_doc_content(doc, node);
-    if (content.size < size) return false; /* decoding never makes a text longer */
-    if (content.size == size) {
-        return memcmp(content.data, text, size) == 0 && !memchr(content.data, '\\', size);
-    }
-    if (!memchr(content.data, '\\', content.size)) return false;
+    if (!qn_doc_escaped(doc, node)) return content.size == size && memcmp(content.data, text, size) == 0;
     struct qn_chars chars;
     qn_chars_init(&chars, content.data, content.size);
     for (size_t i = 0; i < size; i++)

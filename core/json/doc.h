@@ -32,7 +32,7 @@ struct qn_span {
 #define QN_DOC_MAX_DEPTH 1024 /* deeper nesting is QN_ELIMIT and says so */
 
 /* Indexes bytes (takes its own reference). A leading BOM is skipped. QN_ESYNTAX with err->offset, QN_ELIMIT
- * (depth, more than 4 GB), QN_ENOMEM. */
+ * (depth, more than 2 GB), QN_ENOMEM. */
 int qn_doc_parse(struct qn_bytes *bytes, struct qn_doc **out, struct qn_err *err);
 struct qn_doc *qn_doc_ref(struct qn_doc *doc);
 void qn_doc_unref(struct qn_doc *doc);          /* NULL is fine */

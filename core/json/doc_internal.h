@@ -15,6 +15,14 @@ struct qn_doc_node {
     uint32_t offset, skip;
 };
 
+#define QN_NODE_ESCAPED 0x80000000u /* in the skip of a string: it holds a backslash */
+
+/* The offset behind a scalar's or key's text. */
+static inline uint32_t qn_doc_node_end(const struct qn_doc_node *node)
+{
+    return node->skip & ~QN_NODE_ESCAPED;
+}
+
 struct qn_doc {
     atomic_int references;
     struct qn_bytes *bytes;
@@ -45,7 +53,12 @@ static inline qn_node qn_doc_behind(const struct qn_doc *doc, qn_node node) /* t
 static inline struct qn_span qn_doc_content(const struct qn_doc *doc, qn_node node)
 {
     const struct qn_doc_node *n = &doc->nodes[node];
-    return (struct qn_span){doc->text + n->offset + 1, n->skip - n->offset - 2};
+    return (struct qn_span){doc->text + n->offset + 1, qn_doc_node_end(n) - n->offset - 2};
+}
+
+static inline bool qn_doc_escaped(const struct qn_doc *doc, qn_node string)
+{
+    return (doc->nodes[string].skip & QN_NODE_ESCAPED) != 0;
 }
 
 /* build.c: checks the grammar of text and makes the nodes (qn_malloc). Offsets in err count from text. */

@@ -16,7 +16,7 @@ extern "C" { /* err.h is plain C */
 
 #include "base/err.h"
 
-#define QN_INDEX_MAX_SIZE ((size_t)UINT32_MAX - 64)
+#define QN_INDEX_MAX_SIZE ((size_t)INT32_MAX - 64) /* a node marks strings with the bit above */
 
 struct qn_index {
     const uint32_t *at; /* ascending offsets */

@@ -24,7 +24,7 @@ static struct side node_side(const struct qn_doc *doc, qn_node node)
     struct side s = {.kind = qn_doc_kind(doc, node)};
     if (s.kind == QN_STRING) {
         s.text = qn_doc_content(doc, node);
-        s.escaped = memchr(s.text.data, '\\', s.text.size) != NULL;
+        s.escaped = qn_doc_escaped(doc, node);
     } else if (s.kind == QN_NUMBER) {
         s.text = qn_doc_span(doc, node);
     }
