@@ -17,6 +17,7 @@
 #include "net/multi.h"
 #include "net/url.h"
 
+#define RECEIVE_BUFFER     (256L << 10) /* fewer, larger reads; libcurl has one for each transfer */
 #define DEFAULT_CONNECT_MS 10000
 #define DEFAULT_IDLE_MS    60000
 #define DEFAULT_TOTAL_MS   300000
@@ -373,6 +374,7 @@ static int set_request(struct curl_exchange *exchange, const struct qn_request *
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, exchange->error);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, exchange);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange);
     set_connection(exchange, request);
