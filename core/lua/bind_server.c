@@ -159,7 +159,7 @@ static size_t check_headers(lua_State *L, struct qn_header *headers)
     return count;
 }
 
-/* request:respond{ status, headers, body, fault, cut } -> true | nil, err (the client has gone) */
+/* request:respond{ status, headers, body, gzip, chunked, fault, cut } -> true | nil, err (the client has gone) */
 static int l_served_respond(lua_State *L)
 {
     struct qn_served *served = check_served(L);
@@ -171,6 +171,8 @@ static int l_served_respond(lua_State *L)
         .headers = headers,
         .fault = check_fault(L),
         .cut = (size_t)qn_field_integer(L, 2, "cut", 0),
+        .gzip = qn_field_boolean(L, 2, "gzip", false),
+        .chunked = qn_field_boolean(L, 2, "chunked", false),
     };
     answer.header_count = check_headers(L, headers);
     if (lua_getfield(L, 2, "body") == LUA_TSTRING) {

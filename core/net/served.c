@@ -5,6 +5,7 @@
 #include <uv.h>
 
 #include "base/mem.h"
+#include "net/gzip.h"
 #include "net/header.h"
 
 struct qn_served_watch {
@@ -217,24 +218,25 @@ bool qn_served_gone(const struct qn_served *served)
 
 /* ---- answering ---- */
 
-/* A body that ends before its declared length. */
-struct cut_body {
+/* A body that the daemon reads piece by piece: because it ends early, or because its length is not told. */
+struct piecemeal {
     struct qn_bytes *bytes;
-    size_t cut;
+    size_t end;
 };
 
-static ssize_t read_cut(void *user, uint64_t position, char *out, size_t room)
+static ssize_t read_piece(void *user, uint64_t position, char *out, size_t room)
 {
-    const struct cut_body *body = user;
-    if (position >= body->cut) return MHD_CONTENT_READER_END_WITH_ERROR; /* closes the connection */
-    size_t size = body->cut - (size_t)position < room ? body->cut - (size_t)position : room;
+    const struct piecemeal *body = user;
+    if (position >= qn_bytes_size(body->bytes)) return MHD_CONTENT_READER_END_OF_STREAM;
+    if (position >= body->end) return MHD_CONTENT_READER_END_WITH_ERROR; /* closes the connection */
+    size_t size = body->end - (size_t)position < room ? body->end - (size_t)position : room;
     memcpy(out, qn_bytes_data(body->bytes) + position, size);
     return (ssize_t)size;
 }
 
-static void free_cut(void *user)
+static void free_piecemeal(void *user)
 {
-    struct cut_body *body = user;
+    struct piecemeal *body = user;
     qn_bytes_unref(body->bytes);
     qn_free(body);
 }
@@ -244,35 +246,50 @@ static void free_bytes(void *user)
     qn_bytes_unref(user);
 }
 
-static struct MHD_Response *make_cut(const struct qn_served_answer *answer)
+static struct MHD_Response *make_piecemeal(const struct qn_served_answer *answer, struct qn_bytes *bytes)
 {
-    size_t size = qn_bytes_size(answer->body);
-    struct cut_body *body = qn_malloc(sizeof *body);
+    size_t size = qn_bytes_size(bytes), end = size;
+    struct piecemeal *body = qn_malloc(sizeof *body);
     if (!body) return NULL;
-    *body = (struct cut_body){qn_bytes_ref(answer->body), answer->cut < size ? answer->cut : size - 1};
-    struct MHD_Response *response = MHD_create_response_from_callback(size, 32 * 1024, read_cut, body, free_cut);
-    if (!response) free_cut(body);
+    if (answer->fault == QN_FAULT_TRUNCATE) end = answer->cut < size ? answer->cut : size - 1;
+    *body = (struct piecemeal){qn_bytes_ref(bytes), end};
+    struct MHD_Response *response = MHD_create_response_from_callback(answer->chunked ? MHD_SIZE_UNKNOWN : size,
+                                                                      32 * 1024, read_piece, body, free_piecemeal);
+    if (!response) free_piecemeal(body);
     return response;
 }
 
-static struct MHD_Response *make_body(const struct qn_served_answer *answer)
+static struct MHD_Response *make_body(const struct qn_served_answer *answer, struct qn_bytes *bytes)
 {
-    if (!answer->body || qn_bytes_size(answer->body) == 0)
+    if (!bytes || qn_bytes_size(bytes) == 0)
         return MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
-    if (answer->fault == QN_FAULT_TRUNCATE) return make_cut(answer);
-    struct qn_bytes *bytes = qn_bytes_ref(answer->body);
+    if (answer->fault == QN_FAULT_TRUNCATE || answer->chunked) return make_piecemeal(answer, bytes);
+    qn_bytes_ref(bytes);
     struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback_cls(
         qn_bytes_size(bytes), (void *)qn_bytes_data(bytes), free_bytes, bytes);
     if (!response) qn_bytes_unref(bytes);
     return response;
 }
 
-static int make_response(const struct qn_served_answer *answer, struct MHD_Response **out, struct qn_err *err)
+static bool accepts_gzip(const struct qn_served *served)
+{
+    for (size_t i = 0; i < served->header_count; i++) {
+        if (strcmp(served->headers[i].name, "accept-encoding") == 0) return qn_gzip_accepted(served->headers[i].value);
+    }
+    return false;
+}
+
+static int make_response(const struct qn_served *served, const struct qn_served_answer *answer,
+                         struct MHD_Response **out, struct qn_err *err)
 {
     if (answer->status < 200 || answer->status > 599)
         return qn_fail(err, QN_EINVAL, "%d is not a status to answer with", answer->status);
-    struct MHD_Response *response = make_body(answer);
+    bool packed = answer->gzip && answer->body && accepts_gzip(served);
+    struct qn_bytes *body = packed ? qn_gzip(answer->body) : answer->body;
+    struct MHD_Response *response = packed && !body ? NULL : make_body(answer, body);
+    if (packed) qn_bytes_unref(body);
     if (!response) return qn_fail(err, QN_ENOMEM, "out of memory");
+    if (packed) MHD_add_response_header(response, "Content-Encoding", "gzip");
     for (size_t i = 0; i < answer->header_count; i++) {
         const struct qn_header *header = &answer->headers[i];
         const char *value = header->value ? header->value : "";
@@ -306,7 +323,7 @@ int qn_served_respond(struct qn_served *served, const struct qn_served_answer *a
     if (answer->fault == QN_FAULT_RESET) {
         reset_connection(served);
     } else if (answer->fault != QN_FAULT_HANG) {
-        int rc = make_response(answer, &served->response, err);
+        int rc = make_response(served, answer, &served->response, err);
         if (rc < 0) return rc;
         served->status = answer->status;
     }

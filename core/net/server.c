@@ -13,6 +13,9 @@
 #include "base/mem.h"
 #include "net/served.h"
 
+/* Heads of requests and of answers must fit: the daemon's own 32 KB would bound them more tightly than clients do. */
+#define CONNECTION_MEMORY ((size_t)256 * 1024)
+
 struct qn_server {
     struct qn_loop *loop;
     struct MHD_Daemon *daemon; /* NULL once closed */
@@ -176,7 +179,8 @@ static int start_daemon(struct qn_server *server, int fd, struct qn_err *err)
 {
     server->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_access, server,
                                       MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_target, server,
-                                      MHD_OPTION_NOTIFY_COMPLETED, on_end, server, MHD_OPTION_END);
+                                      MHD_OPTION_NOTIFY_COMPLETED, on_end, server, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                                      CONNECTION_MEMORY, MHD_OPTION_END);
     if (!server->daemon) {
         close(fd);
         return qn_fail(err, QN_EIO, "the http server does not start");

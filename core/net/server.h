@@ -55,7 +55,7 @@ bool qn_served_gone(const struct qn_served *served); /* nobody is there to be an
 enum qn_fault {
     QN_FAULT_NONE,
     QN_FAULT_RESET,    /* the connection is reset, nothing is answered */
-    QN_FAULT_TRUNCATE, /* right Content-Length, but the body ends after `cut` bytes */
+    QN_FAULT_TRUNCATE, /* the body ends after `cut` bytes, before its declared length or last chunk */
     QN_FAULT_HANG,     /* nothing is answered until the client goes */
     QN_FAULT_CLOSE,    /* a whole answer, then the connection is closed */
 };
@@ -67,7 +67,9 @@ struct qn_served_answer {
     size_t header_count;
     struct qn_bytes *body; /* takes its own reference; NULL: empty */
     enum qn_fault fault;
-    size_t cut; /* QN_FAULT_TRUNCATE: clamped to less than the body */
+    size_t cut;   /* QN_FAULT_TRUNCATE: clamped to less than the body as it is sent */
+    bool gzip;    /* the body is packed, if the request accepts that */
+    bool chunked; /* sent in chunks (RFC 9112, section 7.1) instead of with its length */
 };
 
 /* Answers once. QN_ESTATE: answered before. QN_EPIPE: the client is gone. QN_EINVAL: status or a header is wrong (the

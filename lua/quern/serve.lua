@@ -9,8 +9,8 @@
 ---     }
 ---
 --- `handler(p)` is called once with the bound parameters; the function it returns is called for each request, in a task of
---- its own (it may wait), and answers `{ status, headers, json or body, fault, cut, after }`: `headers` a map, `fault` one of
---- "reset", "truncate" (after `cut` bytes of the body), "hang" or "close", `after` seconds to wait first.
+--- its own (it may wait), and answers a quern.ServedAnswer. A handler that cannot work with its parameters returns nil and
+--- what is wrong; then nothing is served.
 local core_server = require "quern.core.server"
 local errors = require "quern.core.error"
 local event = require "quern.core.event"
@@ -26,16 +26,28 @@ local meta = { __name = "quern.serving" }
 
 ---@class quern.ServedRequest
 ---@field method string  such as "GET"
----@field path string  without the url query, percent-decoded
+---@field path string  without the url query, as it came: still percent-encoded
 ---@field query string  the raw url query, "" when absent
 ---@field headers table<string, string>  lower-case names
 ---@field body string  as it came
+
+---@class quern.ServedAnswer
+---@field status? integer  default 200
+---@field headers? table<string, any>  names to values, at most 64
+---@field json? any  the body, written as JSON; or
+---@field body? string  the body as it is
+---@field gzip? boolean  packs the body if the request accepts gzip
+---@field chunked? boolean  sends the body in chunks, without its length
+---@field after? number  seconds to wait first
+---@field fault? "reset"|"truncate"|"hang"|"close"  what goes wrong: reset the connection, stop after `cut` bytes, never answer, close after it
+---@field cut? integer  bytes of the body that are sent before it is truncated
+---@field afterwards? fun()  called once the answer is on its way, in the request's task: it may wait
 
 ---@class quern.Serving
 ---@field name string  used in messages
 ---@field summary? string  one line of help
 ---@field params? table<string, quern.Param>  parameters by name
----@field handler fun(p: table): fun(request: quern.ServedRequest): table  makes the function that answers each request
+---@field handler fun(p: table): fun(request: quern.ServedRequest): quern.ServedAnswer  makes the function that answers each request
 
 --- Makes a serving script of its definition. Misuse raises with the field's name.
 ---@param spec quern.Serving
@@ -61,19 +73,30 @@ local function header_list(answer)
   return list
 end
 
-local function answer_one(handle, request)
-  local ok, answer = pcall(handle, request)
-  if not ok then
-    event.emit { type = "log", level = "error", message = ("handler failed: %s"):format(tostring(answer)) }
-    answer = { status = 500, json = { message = "the handler failed" } }
-  end
-  if answer.after then task.sleep(answer.after * 1000) end
+local ENDS = { cancelled = true, interrupted = true }
+
+-- Calls fn(...). What it raises is logged, except for the end of the task itself.
+local function guarded(what, fn, ...)
+  local ok, value = pcall(fn, ...)
+  if ok then return value end
+  if errors.is(value) and ENDS[value.kind] then error(value, 0) end
+  event.emit { type = "log", level = "error", message = ("%s failed: %s"):format(what, tostring(value)) }
+end
+
+local function send(request, answer)
   request:respond {
     status = answer.status or 200, headers = header_list(answer),
     body = answer.json ~= nil and json.encode(answer.json) or answer.body or "",
-    fault = answer.fault, cut = answer.cut,
+    gzip = answer.gzip, chunked = answer.chunked, fault = answer.fault, cut = answer.cut,
   }
+end
+
+local function answer_one(handle, request)
+  local answer = guarded("the handler", handle, request) or { status = 500, json = { message = "the handler failed" } }
+  if answer.after then task.sleep(answer.after * 1000) end
+  guarded("the answer", send, request, answer)
   event.emit { type = "served", method = request.method, path = request.path, status = answer.status or 200, fault = answer.fault }
+  if answer.afterwards then guarded("afterwards", answer.afterwards) end
 end
 
 local function accept_loop(server, handle)
@@ -98,7 +121,8 @@ function M.run(opts)
   end
   local bound, bind_err = param.bind(script.value.params, opts.params or {}, { now_ms = task.wall() })
   if not bound then return nil, bind_err end
-  local handle = script.value.handler(bound)
+  local handle, refusal = script.value.handler(bound)
+  if not handle then return nil, errors.new("usage", tostring(refusal), { exit = 2 }) end
   local server, listen_err = core_server.listen { host = opts.host or "127.0.0.1", port = opts.port or 0 }
   if not server then return nil, listen_err end
   event.emit { type = "listening", host = opts.host or "127.0.0.1", port = server:port() }

@@ -210,6 +210,73 @@ static void test_faults(void **state)
     close_fixture(&f);
 }
 
+/* Packed and chunked bodies, and a request that does not want the first. */
+static void test_encodings(void **state)
+{
+    static const struct {
+        const char *accept;
+        bool gzip, chunked, packed;
+    } cases[] = {{"gzip", true, false, true},       {"br, GZIP ; q=0.5", true, false, true},
+                 {"gzip;q=0", true, false, false},  {"deflate", true, false, false},
+                 {"gzip", false, false, false},     {"gzip", false, true, false},
+                 {"deflate,gzip", true, true, true}};
+    struct fixture f;
+    char text[8192], repeated[4001];
+    (void)state;
+    memset(repeated, 'z', 4000);
+    repeated[4000] = 0;
+    open_fixture(&f);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int fd = dial(&f);
+        snprintf(text, sizeof text, "GET /x HTTP/1.1\r\nHost: h\r\nAccept-Encoding: %s\r\n\r\n", cases[i].accept);
+        say(&f, fd, text);
+        struct qn_served *served = accept_one(&f);
+        struct qn_bytes *body = qn_bytes_new(repeated, 4000);
+        struct qn_served_answer answer = {
+            .status = 200, .body = body, .gzip = cases[i].gzip, .chunked = cases[i].chunked, .fault = QN_FAULT_CLOSE};
+        assert_int_equal(qn_served_respond(served, &answer, NULL), 0);
+        qn_bytes_unref(body);
+        qn_served_free(served);
+        assert_int_equal(hear(&f, fd, NULL, text, sizeof text), 0);
+        assert_int_equal(strstr(text, "Content-Encoding: gzip\r\n") != NULL, cases[i].packed);
+        assert_int_equal(strstr(text, "Content-Length: ") == NULL, cases[i].chunked);
+        const char *sent = strstr(text, "\r\n\r\n") + 4;
+        if (cases[i].chunked) sent = strstr(sent, "\r\n") + 2;
+        assert_memory_equal(sent, cases[i].packed ? "\x1f\x8b\x08" : "zzz", 3);
+        close(fd);
+    }
+    close_fixture(&f);
+}
+
+/* Heads well above the daemon's own 32 KB. */
+static void test_large_head(void **state)
+{
+    enum { COUNT = 60, SIZE = 1000 };
+    static char values[COUNT][SIZE + 1], text[COUNT * (SIZE + 50)];
+    struct qn_header headers[COUNT];
+    char names[COUNT][16];
+    struct fixture f;
+    (void)state;
+    for (int i = 0; i < COUNT; i++) {
+        memset(values[i], 'h', SIZE);
+        snprintf(names[i], sizeof names[i], "X-Large-%d", i);
+        headers[i] = (struct qn_header){.name = names[i], .value = values[i]};
+    }
+    open_fixture(&f);
+    int fd = dial(&f);
+    say(&f, fd, GET);
+    struct qn_served *served = accept_one(&f);
+    struct qn_served_answer answer = {
+        .status = 200, .headers = headers, .header_count = COUNT, .fault = QN_FAULT_CLOSE};
+    assert_int_equal(qn_served_respond(served, &answer, NULL), 0);
+    qn_served_free(served);
+    assert_int_equal(hear(&f, fd, NULL, text, sizeof text), 0);
+    assert_non_null(strstr(text, "X-Large-59: h"));
+    assert_non_null(strstr(text, "\r\n\r\n"));
+    close(fd);
+    close_fixture(&f);
+}
+
 static void test_unanswered(void **state)
 {
     struct fixture f;
@@ -374,6 +441,8 @@ int main(void)
         cmocka_unit_test(test_request_and_answer),
         cmocka_unit_test(test_any_order),
         cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_encodings),
+        cmocka_unit_test(test_large_head),
         cmocka_unit_test(test_unanswered),
         cmocka_unit_test(test_client_leaves),
         cmocka_unit_test(test_close_with_requests),

@@ -590,7 +590,7 @@ function files.read(path) end
 ---@field headers table<string, string>
 ---@field body string
 local served_methods = {}
----@param answer { status?: integer, headers?: string[][], body?: string, fault?: "none"|"reset"|"truncate"|"hang"|"close", cut?: integer }  `cut` in bytes
+---@param answer { status?: integer, headers?: string[][], body?: string, gzip?: boolean, chunked?: boolean, fault?: "none"|"reset"|"truncate"|"hang"|"close", cut?: integer }  `cut` in bytes
 ---@return true?
 ---@return quern.Error? err  the client has gone
 function served_methods:respond(answer) end
