@@ -182,7 +182,7 @@ static void add_userdata(lua_State *L, struct encoder *e)
 
 /* ---- tables ---- */
 
-enum shape { PLAIN, ARRAY, INSTANT };
+enum shape { PLAIN, ARRAY, INSTANT, FROZEN };
 
 /* A table of a named type is no plain data: a time value is written as its text, and the others are not guessed. */
 static enum shape shape_of(lua_State *L, const struct encoder *e)
@@ -196,6 +196,8 @@ static enum shape shape_of(lua_State *L, const struct encoder *e)
             shape = ARRAY;
         } else if (strcmp(name, "quern.instant") == 0) {
             shape = INSTANT;
+        } else if (strcmp(name, "quern.frozen") == 0) {
+            shape = FROZEN;
         } else if (strcmp(name, QN_LUA_ERROR) != 0) {
             refuse(L, e, "a %s has no JSON form", name);
         }
@@ -288,6 +290,17 @@ static void add_instant(lua_State *L, struct encoder *e)
     add_string(L, e, text, strlen(text), "a time");
 }
 
+/* What a worker gives to transforms read-only (quern.worker): its metatable's __index is the data. */
+static void add_frozen(lua_State *L, struct encoder *e)
+{
+    lua_getmetatable(L, -1);
+    lua_pushliteral(L, "__index");
+    lua_rawget(L, -2); /* [frozen, meta, data] */
+    if (lua_type(L, -1) != LUA_TTABLE) refuse(L, e, "a %s has no JSON form", "broken ctx value");
+    add_value(L, e);
+    lua_pop(L, 2);
+}
+
 /* The table on top has places 1 to count, or names, and not both. Raises. */
 static void check_shape(lua_State *L, const struct encoder *e, size_t first, size_t count, lua_Integer places,
                         lua_Integer last, bool array)
@@ -311,6 +324,10 @@ static void add_table(lua_State *L, struct encoder *e)
     lua_Integer places, last;
     if (shape == INSTANT) {
         add_instant(L, e);
+        return;
+    }
+    if (shape == FROZEN) {
+        add_frozen(L, e);
         return;
     }
     enter(L, e);

@@ -31,7 +31,14 @@ local function first_request(bound, tree)
   return bound.query.pages:walk(pages.copy(request), bound.params).request
 end
 
-local function request_lines(request, lines)
+-- The first request; where it needs what `prepare` finds, only that.
+local function request_lines(bound, tree, lines)
+  local made, request = pcall(first_request, bound, tree)
+  if not made then
+    if not bound.query.prepare then error(request, 0) end
+    lines[#lines + 1] = "first request: known when prepare has run"
+    return
+  end
   local query = {}
   for _, name in ipairs(options.names(request.query or {})) do
     query[#query + 1] = ("%s=%s"):format(name, tostring(request.query[name]))
@@ -69,7 +76,8 @@ function M.describe(bound)
   lines[at] = ""
   local count = chunk_lines(tree, lines)
   lines[at] = ("%d chunk%s, each at least one request:"):format(count, count == 1 and "" or "s")
-  request_lines(first_request(bound, tree), lines)
+  if bound.query.prepare then lines[#lines + 1] = "prepare runs first and may send requests of its own" end
+  request_lines(bound, tree, lines)
   lines[#lines + 1] = ("may reach: %s"):format(table.concat(bound.client:origins(), ", "))
   lines[#lines + 1] = ("may read: %s"):format(variables(bound.client, bound.query))
   local seconds = bound.client:least_seconds(count)

@@ -24,8 +24,10 @@ local M = {}
 ---@field params? table<string, quern.Param>  parameters by name, given with `-p NAME=VALUE`
 ---@field validate? fun(p: table): any, any  before anything is sent: raises, or returns an error or nil, err; see quern.validate
 ---@field client quern.ClientOptions|fun(p: table): quern.ClientOptions  where to ask and how: base_url, auth, headers, limit, retry
+---@field prepare? fun(p: table, api: quern.Client): any  runs once before the first leaf (not in `plan`) and may wait: look-ups through the
+---  run's client. What it returns goes as JSON to `request` and, as `ctx.shared`, to transforms; at most 64 MB
 ---@field chunk? quern.ChunkPolicy  default quern.chunk.whole {}
----@field request fun(p: table, chunk: quern.Chunk): quern.Request  the first request of a leaf
+---@field request fun(p: table, chunk: quern.Chunk, shared: any): quern.Request  the first request of a leaf; `shared`: what `prepare` returned
 ---@field pages? quern.Pager  default: one answer a leaf
 ---@field job? quern.Job  `request` submits a job; `pages` walks its results
 ---@field classify? fun(response: quern.Response): string?  retry, split, restart, fail, skip, or nil for the failure table
@@ -48,7 +50,8 @@ local meta = { __name = "quern.query" }
 local FIELDS = {
   name = { type = "string", required = true },
   summary = "string", params = "table", validate = "function", client = { type = "table|function", required = true },
-  chunk = "table", request = { type = "function", required = true }, pages = "table", job = "table", completeness = "function", classify = "function",
+  prepare = "function", chunk = "table", request = { type = "function", required = true }, pages = "table", job = "table",
+  completeness = "function", classify = "function",
   records = { type = "string|table", required = true }, total = "string", expect = "function",
   key = "string", owner = "string", order = "string", columns = "table", transform = "function",
   fields = "table", raw = "boolean", format = "string", on_event = "function",

@@ -14,6 +14,7 @@ local instant = require "quern.instant"
 local json = require "quern.core.json"
 local leaves = require "quern.leaf"
 local pages = require "quern.pages"
+local prepare = require "quern.prepare"
 local summary = require "quern.summary"
 local webhook = require "quern.webhook"
 
@@ -29,7 +30,7 @@ local WHOLE_AHEAD = 64 -- whole leaves that may wait for an earlier one before n
 --- The request of a leaf, built once by the script; walks get copies.
 function Run:request_for(leaf)
   if not leaf.request then
-    local request = self.query.request(self.params, leaf.chunk)
+    local request = self.query.request(self.params, leaf.chunk, self.shared)
     if type(request) ~= "table" or not (request.path or request.url) then
       error(errors.new("script", ("request of query '%s' must return a table with method and path"):format(self.query.name),
         { exit = 1 }), 0)
@@ -276,16 +277,8 @@ local function open(bound, opts)
   local err
   run.tree = core_run.tree(bound.tree)
   run.plan = M.compile(query, bound.format)
-  run.workers, err = convert.workers {
-    threads = opts.workers, plan = run.plan, script = query.transform and bound.script or nil,
-    context = json.encode { params = params_json(bound.params), now_ms = bound.now_ms },
-  }
-  if not run.workers then return nil, err end
   run.sink, err = core_run.sink { path = opts.output, format = bound.format, header = run.plan:header(), run = run.id }
-  if not run.sink then
-    run.workers:close()
-    return nil, err
-  end
+  if not run.sink then return nil, err end
   run.sequencer = core_run.sequencer {
     tree = run.tree, plan = run.plan, sink = run.sink, key = query.key ~= nil, owner = query.owner ~= nil,
     order = query.order ~= nil, from = bound.tree.from, to = bound.tree.to, spool_dir = opts.spool_dir,
@@ -293,9 +286,24 @@ local function open(bound, opts)
   return run
 end
 
+-- What must be there before the first leaf: what the query prepares, and the workers, which get it. Raises what ends the run.
+local function make_ready(run, bound, opts)
+  local text
+  if run.query.prepare then run.shared, text = prepare.run(run.query, run.params, run.client) end
+  local context = json.encode { params = params_json(run.params), now_ms = bound.now_ms }
+  if text then context = ('%s,"shared":%s}'):format(context:sub(1, -2), text) end
+  local err
+  run.workers, err = convert.workers {
+    threads = opts.workers, plan = run.plan, script = run.query.transform and bound.script or nil, context = context,
+  }
+  if not run.workers then error(err, 0) end
+end
+
 -- Runs the leaves and commits them; the error that ended the run, or nil.
-local function fetch_all(run, opts)
-  local ok, failure = pcall(run.drive, run, opts.concurrency or LEAVES_AT_ONCE)
+local function fetch_all(run, bound, opts)
+  local ok, failure = pcall(make_ready, run, bound, opts)
+  if not ok then return as_error(failure) end
+  ok, failure = pcall(run.drive, run, opts.concurrency or LEAVES_AT_ONCE)
   if not ok then failure = as_error(failure) end -- interrupted while waiting for the runners
   if not failure then
     ok, failure = pcall(run.commit, run)
@@ -317,7 +325,7 @@ end
 local function finish(run, failure, hook, opts)
   if opts.audit then failure = opts.audit:settle() or failure end
   local report = summary.close(run, failure, opts)
-  run.workers:close()
+  if run.workers then run.workers:close() end
   event.emit { type = "run_finished", summary = report }
   if hook and report.exit ~= 130 then pcall(hook.close, hook, HOOK_MS) end -- interrupted there: the output stands already
   return report
@@ -343,7 +351,7 @@ function M.execute(bound, opts)
   end
   run.listener = listener
   local hook = begin(run, opts)
-  local failure = fetch_all(run, opts)
+  local failure = fetch_all(run, bound, opts)
   if listener then listener:close() end
   return finish(run, failure, hook, opts)
 end

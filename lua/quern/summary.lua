@@ -89,7 +89,7 @@ end
 
 -- How many threads made rows, and how often a page's rows arrived before those of an earlier place in the plan.
 local function converted(run)
-  return { threads = (run.workers:facts()), overtakes = run.counts.overtakes }
+  return { threads = run.workers and run.workers:facts() or 0, overtakes = run.counts.overtakes }
 end
 
 local function params_text(run)

@@ -17,7 +17,7 @@ local M = {}
 -- A table that can be read like the one given and not be changed, so that no record sees what another left there.
 local function frozen(value)
   if type(value) ~= "table" then return value end
-  local inner = {}
+  local inner = json.is_array(value) and json.array {} or {}
   for key, item in pairs(value) do inner[key] = frozen(item) end
   return setmetatable({}, {
     __index = inner,
