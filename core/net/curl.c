@@ -303,8 +303,8 @@ static int build_headers(struct curl_exchange *exchange, const struct qn_request
         rc = append_header(exchange, &request->headers[i], err);
         has_type = has_type || strcasecmp(request->headers[i].name, "Content-Type") == 0;
     }
-    /* libcurl would call any body a form. */
-    if (rc == 0 && !has_type && (request->body || request->secret_body)) rc = append(exchange, "Content-Type:", err);
+    /* libcurl would call any body of a POST a form, one that is not there included. */
+    if (rc == 0 && !has_type) rc = append(exchange, "Content-Type:", err);
     return rc;
 }
 

@@ -57,7 +57,7 @@ def without_absent(record):
 
 
 class Conversation:
-    """One conversation: start_ms, end_ms, channel, queue (number), entity (sliced) and flat (paged) records."""
+    """One conversation: start_ms, end_ms, channel, queue and agent (numbers), disposition, times, entity and flat records."""
 
     def __init__(self, data, i):
         base = mix((data.mixed_seed + (i + 1) * GAMMA) & MASK)
@@ -76,7 +76,9 @@ class Conversation:
         self.end_ms = self.start_ms + duration
         self.channel = CHANNELS[below(2, 10)]
         self.queue = below(8, 5)
-        agent = below(9, 8)
+        agent = self.agent = below(9, 8)
+        self.work, self.handle, self.wrapup = talk + hold + wrapup, talk + hold, wrapup
+        self.disposition = DISPOSITIONS[below(10, 7)]
         digits = "%016x%016x" % (word(11), word(12))
         start, end = format_ms(self.start_ms), format_ms(self.end_ms)
         common = {
@@ -84,7 +86,7 @@ class Conversation:
             "channel": self.channel,
             "queueId": queue_id(self.queue), "queueName": QUEUE_NAMES[self.queue],
             "agentId": agent_id(agent), "agentName": AGENT_NAMES[agent],
-            "disposition": DISPOSITIONS[below(10, 7)],
+            "disposition": self.disposition,
             "sequence": 9007199254740993 + i,
         }
         self.flat = without_absent({**common, "startTime": start, "endTime": end, "duration": duration})
@@ -129,6 +131,72 @@ class DataSet:
             if queues is not None and queue_id(c.queue) not in queues:
                 continue
             yield c
+
+
+HOUR_MS = 3600000
+BUCKETS = {"PT15M": HOUR_MS // 4, "PT30M": HOUR_MS // 2, "PT1H": HOUR_MS, "P1D": DAY_MS}
+
+
+def bucketed(data, from_ms, to_ms, size_ms, channel=None):
+    """Pairs of a bucket's first instant and its conversations, empty buckets included."""
+    found = {at: [] for at in range(from_ms, to_ms, size_ms)}
+    for c in data.select(from_ms, to_ms, channels=[channel] if channel else None):
+        found[from_ms + (c.start_ms - from_ms) // size_ms * size_ms].append(c)
+    return sorted(found.items())
+
+
+def bucket_entities(data, from_ms, to_ms, size_ms):
+    """The entities of the interval dialect."""
+    for at, conversations in bucketed(data, from_ms, to_ms, size_ms):
+        handled = [c for c in conversations if c.disposition != "abandoned"]
+        average = sum(c.work for c in handled) // len(handled) if handled else None
+        yield {"date": format_ms(at), "metrics": {"abandonedCount": len(conversations) - len(handled), "averageHandleTime": average,
+                                                  "conversationCount": len(conversations), "handledCount": len(handled)}}
+
+
+def node(identifier, conversations, groups=None):
+    """A node of the tree dialect; without `groups` it has no such member."""
+    made = {"id": identifier, "metrics": {"conversationCount": {"value": len(conversations)},
+                                          "handleDurationSum": {"value": sum(c.handle for c in conversations)},
+                                          "wrapupDurationSum": {"value": sum(c.wrapup for c in conversations)}}}
+    return made if groups is None else {**made, "groups": groups}
+
+
+def queue_node(queue, conversations):
+    groups = None
+    if queue == 0:
+        groups = [node(agent_id(agent), [c for c in conversations if c.agent == agent])
+                  for agent in sorted({c.agent for c in conversations})]
+    elif queue == 1:
+        groups = []
+    return node(queue_id(queue), conversations, groups)
+
+
+def tree_entities(data, from_ms, to_ms, channel):
+    """The entities of the tree dialect."""
+    for at, conversations in bucketed(data, from_ms, to_ms, HOUR_MS, channel):
+        queues = sorted({c.queue for c in conversations})
+        groups = [queue_node(queue, [c for c in conversations if c.queue == queue]) for queue in queues]
+        yield node(format_ms(at), conversations, groups if conversations else None)
+
+
+def satisfies(conversation, expression):
+    """Does a conversation satisfy one expression of filterBy? Raises ValueError for one that is none."""
+    for branch, every in (("and", True), ("or", None), ("not", False)):
+        if branch in expression:
+            parts = [satisfies(conversation, part) for part in expression[branch]]
+            return any(parts) if every is None else all(parts) if every else not any(parts)
+    if set(expression) != {"type", "property", "op", "value"} or expression["type"] != "field":
+        raise ValueError("not an expression: %r" % (expression,))
+    disposition = conversation.disposition
+    values = {"mediaType": conversation.channel, "queueId": queue_id(conversation.queue),
+              "wrapupcode.name": None if disposition is ABSENT else disposition}
+    value, wanted = values.get(expression["property"], ABSENT), expression["value"]
+    if value is ABSENT or expression["op"] not in ("eq", "in", "contains"):
+        raise ValueError("unknown property or operator: %r" % (expression,))
+    if value is None:
+        return False
+    return value == wanted if expression["op"] == "eq" else value in wanted if expression["op"] == "in" else wanted in value
 
 
 class Shop:

@@ -106,6 +106,16 @@ def apply(handler, fault, body):
     if fault == "badjson":
         handler.answer(200, body[: max(len(body) * 2 // 3, 1)])
         return 200
+    if fault == "bom":
+        handler.answer(200, b"\xef\xbb\xbf" + body)
+        return 200
+    if fault == "close":
+        handler.answer(200, body, headers=[("Connection", "close")])
+        handler.close_connection = True
+        return 200
+    if fault == "huge":
+        handler.answer(200, body, headers=[("X-Padding-%d" % number, "x" * 1000) for number in range(60)])
+        return 200
     if fault == "cut":
         handler.answer(200, body, cut=len(body) // 2)
         return 200

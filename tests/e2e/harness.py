@@ -77,7 +77,8 @@ class Server:
         check(line.startswith("listening on "), "the test server did not start: %r", line)
         self.url = line.split()[-1]
         prefix = self.options[self.options.index("--prefix") + 1] if "--prefix" in self.options else ""
-        self.env = {"GENESYS_BASE_URL": self.url + prefix, "GENESYS_CLIENT_ID": CLIENT_ID, "GENESYS_CLIENT_SECRET": CLIENT_SECRET}
+        self.env = {"GENESYS_BASE_URL": self.url + prefix, "GENESYS_CLIENT_ID": CLIENT_ID, "GENESYS_CLIENT_SECRET": CLIENT_SECRET,
+                    "GENESYS_ORGANIZATION_ID": "org-1"}
         return self
 
     def ask(self, what):

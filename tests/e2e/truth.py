@@ -6,6 +6,7 @@
     truth.py shop --seed 1 --customers 47
 """
 import argparse
+import decimal
 import sys
 
 import dataset
@@ -40,6 +41,42 @@ def details_paged(data, from_ms, to_ms, queues=None):
     return csv(columns, [[c.flat.get(name) for name in columns] for c in data.select(from_ms, to_ms, queues=queues)])
 
 
+def decimal_text(value):
+    """A decimal as quern writes it: without zeros behind it."""
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def interval_report(data, from_ms, to_ms, interval="PT30M"):
+    """Handle time in seconds, rounded to two decimals half away from zero."""
+    rows = []
+    for entity in dataset.bucket_entities(data, from_ms, to_ms, dataset.BUCKETS[interval]):
+        metrics, average = entity["metrics"], entity["metrics"]["averageHandleTime"]
+        seconds = "null" if average is None else decimal_text(
+            (decimal.Decimal(average) / 1000).quantize(decimal.Decimal("0.01"), decimal.ROUND_HALF_UP))
+        rows.append('{"interval_start":"%s","conversationCount":%d,"handledCount":%d,"abandonedCount":%d,"averageHandleTime":%s}' % (
+            entity["date"], metrics["conversationCount"], metrics["handledCount"], metrics["abandonedCount"], seconds))
+    return json_array(rows)
+
+
+def leaves(node, path=()):
+    path = path + (node["id"],)
+    if not node.get("groups"):
+        yield {"dimension_path": list(path), "metrics": node["metrics"]}
+    for child in node.get("groups") or []:
+        yield from leaves(child, path)
+
+
+def aggregate_tree(data, from_ms, to_ms, channel="voice"):
+    return json_array([dataset.text_of(row) for entity in dataset.tree_entities(data, from_ms, to_ms, channel) for row in leaves(entity)])
+
+
+def interaction_search(data, from_ms, to_ms, filter_by=()):
+    """The records that satisfy every expression of filter_by."""
+    return "".join(dataset.text_of(c.entity) + "\n" for c in data.select(from_ms, to_ms)
+                   if all(dataset.satisfies(c, expression) for expression in filter_by))
+
+
 def shop(data):
     """Columns: order, customer, placed, amount, currency, note; one row an order."""
     rows = []
@@ -52,7 +89,7 @@ def shop(data):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("report", choices=["details_sliced", "details_paged", "shop"])
+    parser.add_argument("report", choices=["details_sliced", "details_paged", "interval_report", "aggregate_tree", "interaction_search", "shop"])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--days", type=int, default=90)
     parser.add_argument("--rate", type=int, default=240)
@@ -60,6 +97,7 @@ def main():
     parser.add_argument("--from", dest="from_", default="2024-01-01")
     parser.add_argument("--to", default="2024-03-31")
     parser.add_argument("--queues", help="queue ids, separated by commas")
+    parser.add_argument("--interval", default="PT30M")
     parser.add_argument("--customers", type=int, default=47)
     args = parser.parse_args()
     if args.report == "shop":
@@ -67,10 +105,13 @@ def main():
     else:
         data = dataset.DataSet(args.seed, args.days, args.rate, args.start)
         span = dataset.parse_ms(args.from_), dataset.parse_ms(args.to)
-        if args.report == "details_sliced":
-            text = details_sliced(data, *span)
-        else:
+        if args.report == "details_paged":
             text = details_paged(data, *span, queues=args.queues.split(",") if args.queues else None)
+        elif args.report == "interval_report":
+            text = interval_report(data, *span, args.interval)
+        else:
+            text = {"details_sliced": details_sliced, "aggregate_tree": aggregate_tree, "interaction_search": interaction_search}[args.report](
+                data, *span)
     sys.stdout.buffer.write(text.encode("utf-8"))
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A strict server of the tutorials' API that is not quern (standard Python only), for end-to-end tests.
 
-It serves the conversations of dataset.py in two dialects under an optional path prefix, or (--dialect shop) another API.
+It serves the conversations of dataset.py in five dialects (three of them in dialects.py) under an optional path prefix, or (--dialect shop) another API.
 Whatever a client must not do is noted as a violation; GET /__violations and /__stats tell. It prints
 "listening on http://127.0.0.1:PORT" and serves until it is killed.
 """
@@ -20,24 +20,16 @@ import time
 import urllib.parse
 
 import dataset
+import dialects
 import faults
+from dialects import DETAILS_PATH, Refused, range_of, refuse_too_large, require
 
-QUERY_PATH = "/api/v2/analytics/conversations/details/query"
-SECONDS = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
 MOST_RECORDS_A_PAGE = 1000
 
 
-class Refused(Exception):
-    """An answer that is not 200, with the words that go into the violations (or None for no violation)."""
-
-    def __init__(self, status, code, message, violation=None):
-        super().__init__(message)
-        self.status, self.code, self.message, self.violation = status, code, message, violation
-
-
 class Token:
-    def __init__(self, way, generation, expires_at):
-        self.way, self.generation, self.expires_at = way, generation, expires_at
+    def __init__(self, way, scope, generation, expires_at):
+        self.way, self.scope, self.generation, self.expires_at = way, scope, generation, expires_at
         self.accepted = self.revoked = False
 
 
@@ -55,7 +47,9 @@ class State:
         self.stats = {"requests": 0, "tokens": 0, "statuses": {}, "most_at_once": 0, "ranges": 0, "pages": 0, "foreign": 0}
         self.running = self.refusals = 0
         self.foreign_url = self.repeat_page = None
+        self.leak = options.leak_link
         self.texts = {}
+        self.interval, self.tree, self.search = dialects.Interval(self), dialects.Tree(self), dialects.Search(self)
         self.log = open(options.log, "a", encoding="utf-8") if options.log else None
 
     def violation(self, text):
@@ -76,19 +70,6 @@ class State:
         return dataset.text_of(record)
 
 
-def require(condition, message, violation=True):
-    if not condition:
-        raise Refused(400, "bad.request", message, message if violation else None)
-
-
-def range_of(first, last):
-    for text in (first, last):
-        require(isinstance(text, str) and SECONDS.match(text), "not an instant in whole seconds: %r" % (text,))
-    span = dataset.parse_ms(first), dataset.parse_ms(last)
-    require(span[0] < span[1], "an empty range: %s to %s" % (first, last))
-    return span
-
-
 def sliced(state, body, url_query):
     """The dialect with dateFrom and dateTo: one answer a range."""
     require(set(body) == {"dateFrom", "dateTo", "groupBy", "metrics", "filter"}, "members of the body: %s" % sorted(body))
@@ -102,17 +83,6 @@ def sliced(state, body, url_query):
     with state.lock:
         state.stats["ranges"] += 1
     return '{"entities":[%s]}' % ",".join(state.record_text(c, "entity") for c in found)
-
-
-def refuse_too_large(state, span, count, most):
-    if not most or count <= most:
-        return
-    with state.lock:
-        again = span in state.too_large
-        state.too_large.add(span)
-    text = "%s/%s" % tuple(map(dataset.format_ms, span))
-    raise Refused(413, "request.entity.too.large", "the result is too large: %d records" % count,
-                  "asked again after 413: " + text if again else None)
 
 
 def paged(state, body, url_query):
@@ -167,6 +137,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.handle_one(b"")
 
+    def do_DELETE(self):
+        self.handle_one(b"")
+
     def do_POST(self):
         length = self.headers.get("Content-Length", "0")
         self.handle_one(self.rfile.read(int(length)) if length.isdigit() else b"")
@@ -209,14 +182,44 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.token(url_query, body)
         if self.state.options.dialect == "shop":
             return self.orders(path, url_query)
-        if path != QUERY_PATH:
-            raise Refused(404, "not.found", "no such path: " + path, "unknown path " + path)
+        dialect = self.dialect(path)
         token = self.authorized()
-        require(self.command == "POST", "method %s" % self.command)
-        require(self.headers.get("Content-Type", "").split(";")[0].strip() == "application/json", "content type")
-        self.deliver(url_query, body, token)
+        if dialect is not self.state.search:
+            require(self.command == "POST", "method %s" % self.command)
+        if body:
+            require(self.headers.get("Content-Type", "").split(";")[0].strip() == "application/json", "content type")
+        self.deliver(dialect, path, url_query, body, token)
 
-    def deliver(self, url_query, body, token):
+    def dialect(self, path):
+        """The one of dialects.py that a request speaks; None: one of the two details dialects, told apart by the body."""
+        if path == dialects.AGGREGATES_PATH:
+            return self.state.interval
+        if path == dialects.TREE_PATH:
+            return self.state.tree
+        if path.startswith(DETAILS_PATH + "/") or (path == DETAILS_PATH and self.headers.get("x-genesys-async") == "true"):
+            return self.state.search
+        if path != DETAILS_PATH:
+            raise Refused(404, "not.found", "no such path: " + path, "unknown path " + path)
+        return None
+
+    def json_body(self, body):
+        try:
+            query = json.loads(body)
+        except ValueError:
+            query = None
+        require(isinstance(query, dict), "the body is not a JSON object")
+        return query
+
+    def link(self, path, url_query):
+        """A link to the next page: relative, without the prefix; absolute with --links absolute."""
+        if self.state.leak:
+            self.state.leak = False
+            return "%s%s?%s" % (self.state.foreign_url, path, url_query)
+        if self.state.options.links == "absolute":
+            return "http://%s%s%s?%s" % (self.headers.get("Host"), self.state.options.prefix, path, url_query)
+        return "%s?%s" % (path, url_query)
+
+    def deliver(self, dialect, path, url_query, body, token):
         state = self.state
         key = "%s %s %s" % (self.command, self.path, body.decode("utf-8", "replace"))
         fault, zipped = state.plan.choose(key, token is not None and token.accepted)
@@ -228,7 +231,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if fault == "foreign":
             self.note(307, fault, body)
             return self.answer(307, b"", headers=[("Location", state.foreign_url + self.path)])
-        text = self.respond(url_query, body, token)
+        status, text = self.respond(dialect, path, url_query, body, token)
         if token:
             token.accepted = True
         if state.options.delay_ms:
@@ -236,19 +239,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if fault:
             self.note(faults.apply(self, fault, text), fault, body)
             return
-        self.note(200, None, body)
-        self.answer(200, text, zipped=zipped)
+        self.note(status, None, body)
+        self.answer(status, text, zipped=zipped)
 
-    def respond(self, url_query, body, token):
-        try:
-            query = json.loads(body)
-        except ValueError:
-            query = None
-        require(isinstance(query, dict), "the body is not a JSON object")
-        is_paged = "interval" in query
-        wanted = "basic" if is_paged else "form"
+    def respond(self, dialect, path, url_query, body, token):
+        if dialect:
+            wanted, scope = dialect.token, dialect.scope
+        else:
+            is_paged = "interval" in self.json_body(body)
+            wanted, scope = "basic" if is_paged else "form", None
         require(token.way == wanted, "the token came by %s, this dialect asks for it by %s" % (token.way, wanted))
-        return (paged if is_paged else sliced)(self.state, query, url_query).encode("utf-8")
+        require(token.scope == scope, "the token was asked for with scope %s" % token.scope)
+        if dialect:
+            status, text = dialect.answer(self, path, url_query, body)
+            return status, text.encode("utf-8")
+        return 200, (paged if is_paged else sliced)(self.state, self.json_body(body), url_query).encode("utf-8")
 
     # ---- the other API: static token, links, records two levels deep
 
@@ -293,7 +298,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with self.state.lock:
             self.state.stats["tokens"] += 1
             generation = self.state.stats["tokens"]
-            self.state.tokens[value] = Token(way, generation, time.monotonic() + options.token_life)
+            self.state.tokens[value] = Token(way, form.get("scope"), generation, time.monotonic() + options.token_life)
         self.note(200)
         self.answer(200, json.dumps({"access_token": value, "token_type": "bearer",
                                      "expires_in": int(options.token_life)}).encode())
@@ -423,6 +428,23 @@ def parse_options():
     parser.add_argument("--repeat-page", type=int, help="answer the page before this one, once")
     parser.add_argument("--overlap", action="store_true", help="records that touch an edge come in both neighbours")
     parser.add_argument("--pretty", action="store_true", help="records hold line breaks between members")
+    parser.add_argument("--links", choices=["relative", "absolute"], default="relative")
+    parser.add_argument("--leak-link", action="store_true", help="the first next link leads to another origin")
+    parser.add_argument("--ragged", action="store_true", help="pages may be shorter than asked (interval, tree, search)")
+    parser.add_argument("--duplicates", action="store_true", help="a page begins with the last record of the page before (the same)")
+    parser.add_argument("--max-buckets", type=int, default=0)
+    parser.add_argument("--bucket-page", type=int, default=100)
+    parser.add_argument("--max-hours", type=int, default=0)
+    parser.add_argument("--organization", default="org-1")
+    parser.add_argument("--result-page", type=int, default=10000)
+    parser.add_argument("--job-seconds", type=float, default=0.3)
+    parser.add_argument("--job-fail", default="", help="jobs fail with these words")
+    parser.add_argument("--job-stuck", action="store_true")
+    parser.add_argument("--cursor-expires", type=int, default=0, help="so many cursors are refused with 400")
+    parser.add_argument("--cursor-words", default="the cursor has expired")
+    parser.add_argument("--poll-least", type=float, default=1.5, help="seconds between two polls; earlier ones are counted")
+    parser.add_argument("--odd-ids", action="store_true", help="job ids hold characters that a path must encode")
+    parser.add_argument("--call-webhooks", action="store_true")
     parser.add_argument("--faults", default="", help="429=0.1,502=0.1,401=0.05,cut=0.05,html=0.05,badjson=0.05,gzip=0.3")
     parser.add_argument("--first", default="", help="faults of the first requests, in order")
     parser.add_argument("--always", default="", help="one fault for every request")

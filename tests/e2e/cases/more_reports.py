@@ -1,0 +1,268 @@
+"""The five reports under a hundred mixtures of faults, and the interval, tree and search reports against the outside server: exactly the records it holds, plain and under each fault."""
+import os
+
+import dataset
+import truth
+from harness import Server, case, check, equal, same_rows
+
+SMALL = ["--days", 10, "--rate", 40]
+FROM, TO = "2024-01-01", "2024-01-08"
+MIXTURE = "429=0.1,502=0.08,500=0.04,401=0.05,cut=0.05,html=0.05,badjson=0.05,reset=0.05,bom=0.05,close=0.05,huge=0.05,gzip=0.3"
+# Answers that are right but unusual, and answers that are asked for again.
+ONE_EACH = ["429", "502", "500", "408", "425", "cut", "gzipcut", "html", "badjson", "empty", "204", "missing", "reset", "hang-up", "slow", "bom",
+            "close", "huge"]
+
+DETAILS = {  # name: extension, truth, words of the command line
+    "details_sliced": ("json", truth.details_sliced, ["-p", "chunk=PT12H"]),
+    "details_paged": ("csv", truth.details_paged, ["-p", "pace=0ms", "-p", "page_size=20"]),
+}
+REPORTS = {  # name: extension, truth, words of the command line
+    "interval_report": ("json", truth.interval_report, []),
+    "aggregate_tree": ("json", truth.aggregate_tree, []),
+    "interaction_search": ("ndjson", truth.interaction_search, ["-p", "poll=100ms"]),
+}
+
+
+def expected(name, first=FROM, last=TO, days=10, rate=40, seed=1, **more):
+    return (REPORTS | DETAILS)[name][1](dataset.DataSet(seed, days, rate), dataset.parse_ms(first), dataset.parse_ms(last), **more).encode()
+
+
+def pull(bench, server, name, *more, first=FROM, last=TO, output=None, **how):
+    """Runs the report; its result, and the name of the output."""
+    extension, _, words = (REPORTS | DETAILS)[name]
+    output = output or name + "." + extension
+    return bench.quern("run", name, "-p", "from=" + first, "-p", "to=" + last, *words, "-o", output, "--summary", "summary.json", *more,
+                       env=server.env, **how), output
+
+
+def exact(bench, server, name, *more, **how):
+    result, output = pull(bench, server, name, *more, **how)
+    result.expect(0, "complete")
+    same_rows(bench.read(output), expected(name))
+    equal([file for file in bench.files() if file not in (output, "summary.json")], [], "files left")
+
+
+@case(few=True)
+def three_reports_plain(bench):
+    with Server(*SMALL, "--prefix", "/prefix", "--result-page", 50) as server:
+        for name in REPORTS:
+            exact(bench, server, name)
+            bench_clear(bench)
+        stats = server.stats()
+        equal(stats["submits"], 1, "jobs")
+        equal(stats["tokens"], 3, "tokens")
+        equal(stats["foreign"], 0, "requests to the foreign origin")
+
+
+def bench_clear(bench):
+    for name in bench.files():
+        os.unlink(bench.path(name))
+
+
+@case()
+def three_reports_with_odd_pages(bench):
+    """Short pages, records that come again on the next page, absolute links, ids that a path must encode."""
+    with Server(*SMALL, "--ragged", "--duplicates", "--links", "absolute", "--prefix", "/a/b", "--result-page", 30, "--odd-ids",
+                "--bucket-page", 20) as server:
+        for name in REPORTS:
+            exact(bench, server, name)
+            check(bench.summary()["duplicates"] > 0, "duplicates: %s", bench.summary()["duplicates"])
+            bench_clear(bench)
+
+
+@case()
+def buckets(bench):
+    with Server(*SMALL) as server:
+        for interval in ("PT15M", "PT1H", "P1D"):
+            result, output = pull(bench, server, "interval_report", "-p", "interval=" + interval, output=interval + ".json")
+            result.expect(0)
+            same_rows(bench.read(output), expected("interval_report", interval=interval))
+        requests = server.stats()["requests"]
+        for words, status, said in [(["-p", "interval=PT20M"], 2, "is not one of PT15M, PT30M, PT1H, P1D"),
+                                    (["-p", "interval=PT1H", "-p", "from=2024-01-01T00:30:00Z"], 2, "not on the grain PT1H"),
+                                    (["-p", "to=2023-01-01"], 2, "empty")]:
+            result, _ = pull(bench, server, "interval_report", *words, output="none.json")
+            result.expect(status, said)
+        equal(server.stats()["requests"], requests + 1, "requests")
+
+
+@case(one=True)
+def splits_lie_on_the_bucket(bench):
+    with Server(*SMALL, "--max-buckets", 50, "--max-hours", 30) as server:
+        exact(bench, server, "interval_report")
+        check(bench.summary()["splits"] >= 3, "splits: %s", bench.summary()["splits"])
+        bench_clear(bench)
+        exact(bench, server, "aggregate_tree")
+        check(bench.summary()["splits"] >= 3, "splits: %s", bench.summary()["splits"])
+
+
+def with_faults(bench, name, seeds):
+    for seed in seeds:
+        with Server("--days", 3, "--rate", 40, "--prefix", "/a/b", "--faults", MIXTURE, "--fault-seed", seed, "--result-page", 20,
+                    "--job-seconds", 0, "--bucket-page", 30, "--max-records-paged", 60) as server:
+            result, output = pull(bench, server, name, first="2024-01-01", last="2024-01-03", timeout=240)
+            check(result.status == 0, "seed %d: exit %s: %s", seed, result.status, result.err)
+            same_rows(bench.read(output), expected(name, "2024-01-01", "2024-01-03", days=3))
+            equal(server.stats()["foreign"], 0, "requests to the foreign origin")
+        bench_clear(bench)
+
+
+# A hundred mixtures over the five reports; each has its own seeds.
+
+@case()
+def mixtures_of_sliced(bench):
+    with_faults(bench, "details_sliced", range(1, 21))
+
+
+@case()
+def mixtures_of_paged(bench):
+    with_faults(bench, "details_paged", range(21, 41))
+
+
+@case()
+def mixtures_of_interval(bench):
+    with_faults(bench, "interval_report", range(41, 61))
+
+
+@case()
+def mixtures_of_tree(bench):
+    with_faults(bench, "aggregate_tree", range(61, 81))
+
+
+@case()
+def mixtures_of_search(bench):
+    with_faults(bench, "interaction_search", range(81, 101))
+
+
+@case(few=True)
+def one_mixture_each(bench):
+    for name in REPORTS:
+        with_faults(bench, name, [101])
+
+
+@case()
+def one_fault_each(bench):
+    for name in REPORTS:
+        for fault in ONE_EACH:
+            with Server("--days", 2, "--rate", 40, "--first", "ok," + fault, "--bucket-page", 30, "--result-page", 20, "--job-seconds", 0) as server:
+                result, output = pull(bench, server, name, first="2024-01-01", last="2024-01-03")
+                check(result.status == 0, "%s, %s: exit %s: %s", name, fault, result.status, result.err)
+                same_rows(bench.read(output), expected(name, "2024-01-01", "2024-01-03", days=2))
+                equal(server.stats()["faults"].get(fault), 1, "faults of kind " + fault)
+
+
+@case()
+def a_fault_of_the_submission(bench):
+    """A submission of unknown fate is made anew; the rows come from one job."""
+    for fault in ("429", "401", "502", "cut", "badjson", "reset"):
+        with Server("--days", 2, "--rate", 40, "--first", fault, "--job-seconds", 0) as server:
+            result, output = pull(bench, server, "interaction_search", first="2024-01-01", last="2024-01-03")
+            result.expect(0)
+            same_rows(bench.read(output), expected("interaction_search", "2024-01-01", "2024-01-03", days=2))
+            check(server.stats()["submits"] <= 2, "%s: jobs %s", fault, server.stats()["submits"])
+
+
+@case()
+def an_expired_cursor_restarts_the_job_once(bench):
+    for words in ("the cursor has expired", "bad request"):
+        with Server(*SMALL, "--result-page", 50, "--cursor-expires", 1, "--cursor-words", words) as server:
+            exact(bench, server, "interaction_search")
+            equal(server.stats()["submits"], 2, "jobs")
+        equal(bench.summary()["restarts"], 1, "restarts")
+        bench_clear(bench)
+    with Server(*SMALL, "--result-page", 50, "--cursor-expires", 99) as server:
+        result, _ = pull(bench, server, "interaction_search")
+        result.expect(1, "the cursor has expired")
+        equal(server.stats()["submits"], 2, "jobs")
+
+
+@case()
+def jobs_that_do_not_end_well(bench):
+    with Server(*SMALL, "--job-fail", "the index is being rebuilt") as server:
+        pull(bench, server, "interaction_search")[0].expect(1, "the index is being rebuilt")
+    with Server(*SMALL, "--job-stuck") as server:
+        pull(bench, server, "interaction_search", "-p", "polls=3")[0].expect(1, "not complete after 3 polls")
+        equal(server.stats().get("cancelled"), 1, "jobs cancelled")
+    equal(bench.files(), ["summary.json"], "files left")
+
+
+@case()
+def a_token_that_ends_in_the_middle(bench):
+    for name in REPORTS:
+        with Server("--days", 2, "--rate", 40, "--bucket-page", 10, "--result-page", 10, "--token-life", 0.4, "--delay-ms", 300,
+                    "--job-seconds", 0.5, "--poll-least", 0) as server:
+            result, output = pull(bench, server, name, first="2024-01-01", last="2024-01-03")
+            result.expect(0)
+            same_rows(bench.read(output), expected(name, "2024-01-01", "2024-01-03", days=2))
+            check(server.stats()["tokens"] > 1, "tokens %s", server.stats()["tokens"])
+
+
+@case()
+def a_webhook_of_the_api(bench):
+    with Server(*SMALL, "--job-seconds", 1, "--call-webhooks") as server:
+        result = bench.quern("run", "interaction_search", "-p", "from=" + FROM, "-p", "to=" + TO, "-p", "poll=60s", "--listen", "127.0.0.1", "-o",
+                             "found.ndjson", env=server.env, timeout=40)
+        result.expect(0)
+        same_rows(bench.read("found.ndjson"), expected("interaction_search"))
+        equal(server.stats()["hooked"], 204, "what the webhook answered")
+
+
+@case()
+def polls_keep_their_pace(bench):
+    with Server("--days", 2, "--rate", 40, "--job-seconds", 5) as server:
+        result = bench.quern("run", "interaction_search", "-p", "from=2024-01-01", "-p", "to=2024-01-03", "-o", "found.ndjson", env=server.env)
+        result.expect(0)
+        equal(server.stats().get("early_polls", 0), 0, "polls that came too early")
+
+
+@case(few=True)
+def a_link_to_another_origin(bench):
+    for name in ("interval_report", "aggregate_tree"):
+        with Server(*SMALL, "--leak-link", "--bucket-page", 30) as server:
+            pull(bench, server, name)[0].expect(1, "leads to another origin")
+            equal(server.stats()["foreign"], 0, "requests to the foreign origin")
+    for name in REPORTS:
+        with Server(*SMALL, "--first", "foreign") as server:
+            pull(bench, server, name)[0].expect(1, "another origin")
+            equal(server.stats()["foreign"], 0, "requests to the foreign origin")
+
+
+@case()
+def a_search_is_checked_before_it_is_sent(bench):
+    deep = '[{"and":[{"or":[{"not":[{"and":[]}]}]}]}]'
+    wide = "[" + ",".join(['{"type":"field","property":"mediaType","op":"eq","value":"voice"}'] * 21) + "]"
+    with Server(*SMALL) as server:
+        for words, said in [(["filterBy=" + deep], "nested deeper than 4"), (["filterBy=" + wide], "21 expressions, more than 20"),
+                            (['groupBy=[{},{},{},{}]'], "above 3"), (["groupBy=[]"], "below 1"), (["page_size=10001"], "above 10000"),
+                            (["from=2023-01-01", "to=2024-01-02"], "longer than P365D")]:
+            more = [part for word in words for part in ("-p", word)]
+            pull(bench, server, "interaction_search", *more)[0].expect(5, said)
+        equal(server.stats()["requests"], 1, "requests, this question included")
+
+
+@case()
+def a_search_with_a_filter(bench):
+    filter_by = [{"type": "field", "property": "mediaType", "op": "in", "value": ["chat", "email"]},
+                 {"or": [{"type": "field", "property": "wrapupcode.name", "op": "eq", "value": "completed"},
+                         {"not": [{"type": "field", "property": "queueId", "op": "contains", "value": "0005"}]}]}]
+    with Server(*SMALL) as server:
+        pull(bench, server, "interaction_search", "-p", "filterBy=" + dataset.text_of(filter_by))[0].expect(0)
+        same_rows(bench.read("interaction_search.ndjson"), expected("interaction_search", filter_by=filter_by))
+
+
+@case()
+def fewer_than_expected(bench):
+    rows = expected("interaction_search").count(b"\n")
+    with Server(*SMALL) as server:
+        pull(bench, server, "interaction_search", "-p", "expected=%d" % rows)[0].expect(0)
+        pull(bench, server, "interaction_search", "-p", "expected=%d" % (rows * 100 // 95))[0].expect(0)
+        pull(bench, server, "interaction_search", "-p", "expected=%d" % (rows * 2), output="few.ndjson")[0].expect(3, "%d of %d" % (rows, rows * 2))
+        check("few.ndjson" not in bench.files(), "an incomplete output was published")
+        pull(bench, server, "interaction_search", "-p", "expected=%d" % (rows * 2), "-p", "accuracy=0.5", output="half.ndjson")[0].expect(0)
+
+
+@case()
+def an_organization_that_is_not_named(bench):
+    with Server(*SMALL) as server:
+        del server.env["GENESYS_ORGANIZATION_ID"]
+        pull(bench, server, "interaction_search")[0].expect(2, "GENESYS_ORGANIZATION_ID")
