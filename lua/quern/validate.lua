@@ -81,12 +81,15 @@ end
 ---@param name? string  for the message
 ---@return quern.Error? problem
 function M.enum(value, list, name)
-  local names = {}
+  local names, known = {}, {}
   for index, allowed in ipairs(list) do
     if value == allowed then return nil end
     names[index] = tostring(allowed)
+    known[names[index]] = true
   end
-  return invalid("%s: %s is not one of %s", name or "value", shown(value), table.concat(names, ", "))
+  local near = type(value) == "string" and options.nearest(value, known)
+  return invalid("%s: %s is not one of %s%s", name or "value", shown(value), table.concat(names, ", "),
+    near and ("; did you mean '%s'?"):format(near) or "")
 end
 
 --- A whole number within bounds.

@@ -2,131 +2,105 @@
 ---
 ---     quern emulate --port 8080 --days 90 --fault 429:times=1,retry_after=2
 ---
---- Requests tell the dialect by what they carry: `dateFrom` is details_sliced, `interval` is details_paged. The data set is
---- described in docs/reference/emulator-data.md, fault rules in faults.lua.
+--- Each dialect has a file: sliced, paged, intervals, tree, search. The data set and the answers are described in
+--- docs/reference/emulator-data.md, fault rules in faults.lua, the faults themselves in kinds.lua.
 local quern = require "quern"
-local json = require "quern.json"
-local time = require "quern.time"
+local ask = require "ask"
 local dataset = require "dataset"
 local faults = require "faults"
+local intervals = require "intervals"
+local paged = require "paged"
+local recent = require "recent"
+local search = require "search"
+local sliced = require "sliced"
 local tokens = require "tokens"
+local tree = require "tree"
 
-local DETAILS = "/api/v2/analytics/conversations/details/query"
-local ERROR_CODES = { [400] = "bad.request", [401] = "bad.credentials", [404] = "not.found", [413] = "request.entity.too.large",
-                      [429] = "too.many.requests", [503] = "service.unavailable" }
+local problem = ask.problem
 
-local function problem(status, message, headers)
-  return { status = status, headers = headers, json = { message = message, code = ERROR_CODES[status] or "error", status = status,
-                                                        details = json.array {}, errors = json.array {} } }
+-- ---- which dialect
+
+-- The details query serves three of them; the body and a header tell which.
+local function details(request)
+  local headers, body = request.request.headers, request:json()
+  if headers["x-genesys-async"] or body.filterBy then return search.submit, "search", "submit" end
+  if body.dateFrom then return sliced.answer, "sliced", "sliced", body end
+  if body.interval then return paged.answer, "paged", "paged", body end
+  request:refuse(400, "give dateFrom and dateTo, or interval")
 end
 
-local function set_of(list)
-  local set = {}
-  for _, item in ipairs(list or {}) do set[item] = true end
-  return set
+local function always(answer, dialect, step)
+  return function() return answer, dialect, step or dialect end
 end
 
-local function query_number(query, name)
-  return math.tointeger(tonumber((("&" .. query):match("&" .. name .. "=(%d+)"))))
-end
+-- Method and path below ask.ANALYTICS; a function that tells what answers, its dialect, the step of it, and the body if it was read.
+local ROUTES = {
+  { "POST", "^/details/query$", details },
+  { "GET", "^/details/query/jobs/[^/]+$", always(search.poll, "search", "poll") },
+  { "DELETE", "^/details/query/jobs/[^/]+$", always(search.cancel, "search", "cancel") },
+  { "GET", "^/details/query/results/[^/]+$", always(search.results, "search", "results") },
+  { "POST", "^/aggregates/query$", always(intervals.answer, "intervals") },
+  { "POST", "^/aggregate/query$", always(tree.answer, "tree") },
+}
 
--- POST details/query with dateFrom and dateTo: one answer, 413 above max_records.
-local function sliced(api, body)
-  local from, to = time.parse(body.dateFrom), time.parse(body.dateTo)
-  if not from or not to then return problem(400, "dateFrom and dateTo must be ISO 8601 instants") end
-  local channels = set_of(body.filter and body.filter.values)
-  local found = api.data:select(from, to, api.p.overlap, function(c) return channels[c.channel] end)
-  if #found > api.p.max_records then
-    return problem(413, ("the result holds %d records, more than %d; ask for a smaller range"):format(#found, api.p.max_records))
+local function route_of(request)
+  local path = request.path:sub(1, #ask.ANALYTICS) == ask.ANALYTICS and request.path:sub(#ask.ANALYTICS + 1) or ""
+  for _, route in ipairs(ROUTES) do
+    if request.request.method == route[1] and path:find(route[2]) then return route[3] end
   end
-  local texts = {}
-  for index, c in ipairs(found) do texts[index] = c.entity() end
-  return { status = 200, body = '{"entities":[' .. table.concat(texts, ",") .. "]}" }
+  request:refuse(404, "no %s %s here", request.request.method, request.path)
 end
 
-local function queue_filter(body)
-  for _, filter in ipairs(body.filters or {}) do
-    if filter.type == "queueId" then return set_of(filter.values) end
-  end
+-- ---- answering
+
+-- What the API answers once the request is taken up: fn(...), or the refusal that it raised.
+local function carried_out(fn, ...)
+  local ok, answer = pcall(fn, ...)
+  if not ok and not (type(answer) == "table" and answer.status) then error(answer, 0) end
+  return answer
 end
 
--- POST details/query with interval: numbered pages.
-local function paged(api, body, query)
-  local from_text, to_text = tostring(body.interval):match "^(.-)/(.+)$"
-  local from, to = time.parse(from_text or ""), time.parse(to_text or "")
-  local size, number = query_number(query, "pageSize") or 25, query_number(query, "pageNumber") or 1
-  if not from or not to then return problem(400, "interval must be two ISO 8601 instants with a slash between") end
-  if size < 1 or size > 1000 then return problem(400, "pageSize must be from 1 to 1000") end
-  local queues = queue_filter(body)
-  local found = api.data:select(from, to, false, function(c) return not queues or queues[api.data.queue_id(c.queue)] end)
-  if #found > api.p.max_paged_records then
-    return problem(413, ("the result holds %d records, more than %d; ask for a smaller range"):format(#found, api.p.max_paged_records))
-  end
-  local texts = {}
-  for index = (number - 1) * size + 1, math.min(number * size, #found) do texts[#texts + 1] = found[index].flat() end
-  local count = api.p.page_count and (',"pageCount":%d'):format(-(-#found // size)) or ""
-  return { status = 200, body = ('{"conversations":[%s]%s,"pageNumber":%d,"pageSize":%d,"total":%d}'):format(
-    table.concat(texts, ","), count, number, size, #found) }
-end
-
-local function details(api, request)
-  local body = json.decode(request.body)
-  if type(body) ~= "table" then return problem(400, "the request body is not a JSON object") end
-  if body.dateFrom then return sliced(api, body) end
-  if body.interval then return paged(api, body, request.query) end
-  return problem(400, "give dateFrom and dateTo, or interval")
-end
-
-local HTML = "<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>"
-
--- An answer as a fault rule wants it; `answer` is what would have been sent.
-local function spoil(api, rule, request, answer)
-  if rule.status then
-    return problem(rule.status, ("emulated fault %d"):format(rule.status), rule.retry_after and { ["Retry-After"] = rule.retry_after })
-  elseif rule.kind == "reset" then
-    return { fault = "reset" }
-  elseif rule.kind == "truncate" then
-    answer.fault, answer.cut = "truncate", #(answer.body or "") // 2
-  elseif rule.kind == "malformed" then
-    answer.body = (answer.body or "{}"):sub(1, -2)
-  elseif rule.kind == "html" then
-    return { status = 200, headers = { ["Content-Type"] = "text/html" }, body = HTML }
-  elseif rule.kind == "slow" then
-    answer.after = rule.after or 2
-  elseif rule.kind == "revoke" then
-    api.tokens:revoke(request)
-    return problem(401, "the token was revoked")
-  elseif rule.kind == "repeat" then
-    return api.previous or answer
+local function with_faults(request, names, step, fn, ...)
+  for _, name in ipairs(names) do request.names[name] = true end
+  request.step = step
+  local api = request.api
+  local answer = api.faults:instead(request)
+  if answer then return answer end
+  answer = api.faults:spoil(request, carried_out(fn, ...))
+  if (answer.status or 200) < 300 and not answer.fault then
+    api.previous[step] = { status = answer.status, headers = answer.headers, body = answer.body }
   end
   return answer
 end
 
-local function data_answer(api, request)
-  local refusal = api.tokens:refusal(request)
-  if refusal then return problem(refusal.status, refusal.message, refusal.headers) end
-  local rule = api.faults:pick "data"
-  -- a fault that needs no answer is not worth making one for
-  local answer = (rule and rule.status) and {} or details(api, request)
-  if rule then answer = spoil(api, rule, request, answer) end
-  if answer.status == 200 and not answer.fault then api.previous = { status = 200, headers = answer.headers, body = answer.body } end
+local function admit(request)
+  local all = request.api.tokens
+  local token = all:of(request.request)
+  if not token then request:refuse(401, "Invalid login credentials.") end
+  local wait = all:over_limit(token)
+  if wait then error(problem(429, "rate limit exceeded", { ["Retry-After"] = tostring(wait) }), 0) end
+  request.token = token
+end
+
+local function answer_data(request)
+  local tell = route_of(request)
+  admit(request)
+  local answer_of, dialect, step, body = tell(request)
+  local answer = with_faults(request, { "data", dialect, step }, step, answer_of, request, body)
+  local api = request.api
   if api.p.delay_ms > 0 and not answer.after then answer.after = api.faults:chance() * api.p.delay_ms / 1000 end
   return answer
 end
 
-local function token_answer(api, request)
-  local rule = api.faults:pick "token"
-  if rule then return spoil(api, rule, request, { status = 200, body = "" }) end
-  return api.tokens:grant(request)
-end
-
-local function route(api, request)
-  local path = request.path
-  if path:sub(1, #api.p.prefix) ~= api.p.prefix then return problem(404, "no such path") end
-  path = path:sub(#api.p.prefix + 1)
-  if request.method == "POST" and path == "/oauth/token" then return token_answer(api, request) end
-  if request.method == "POST" and path == DETAILS then return data_answer(api, request) end
-  return problem(404, ("no %s %s here"):format(request.method, path))
+local function respond(api, request)
+  local prefix = api.p.prefix
+  if request.path:sub(1, #prefix) ~= prefix then return problem(404, "no such path") end
+  local path = request.path:sub(#prefix + 1)
+  local asked = ask.new(api, request, path)
+  if request.method == "POST" and path == "/oauth/token" then
+    return with_faults(asked, { "token" }, "token", function() return api.tokens:grant(request) end)
+  end
+  return carried_out(answer_data, asked)
 end
 
 return quern.serve {
@@ -142,7 +116,11 @@ return quern.serve {
     max_paged_records = quern.param.integer { default = 100000, min = 1, summary = "details_paged: 413 above" },
     page_count = quern.param.bool { default = true, summary = "details_paged: send pageCount" },
     overlap = quern.param.bool { default = false, summary = "details_sliced: also send conversations that only touch the range" },
-    limit = quern.param.integer { default = 0, summary = "requests a minute and token; 0: no limit" },
+    max_buckets = quern.param.integer { default = 5000, min = 1, summary = "interval_report: 413 above" },
+    max_hours = quern.param.integer { default = 5000, min = 1, summary = "aggregate_tree: 413 above" },
+    absolute_links = quern.param.bool { default = false, summary = "links to next pages have scheme and host" },
+    job_ms = quern.param.integer { default = 500, min = 0, summary = "interaction_search: how long a job runs" },
+    limit = quern.param.integer { default = 0, min = 0, summary = "requests a minute and token; 0: no limit" },
     token_life = quern.param.integer { default = 3600, min = 1, summary = "seconds" },
     delay_ms = quern.param.integer { default = 0, min = 0, summary = "answers wait up to this long, seeded" },
     client_id = quern.param.string { default = "demo" },
@@ -150,12 +128,16 @@ return quern.serve {
     fault = quern.param.list { summary = "fault rules" },
   },
   handler = function(p)
+    local rules, wrong = faults.new(p.fault, p.seed)
+    if not rules then return nil, wrong end
     local api = {
-      p = p,
-      data = dataset.new(p.seed, p.days, p.rate, p.start.ms),
-      faults = faults.new(p.fault, p.seed),
-      tokens = tokens.new(p),
+      p = p, data = dataset.new(p.seed, p.days, p.rate, p.start.ms), faults = rules, tokens = tokens.new(p),
+      previous = {},                                              -- the last good answer of each step
+      walks = recent.new(32),                                     -- what page after page of one query shares
+      quarters = {},                                              -- counts by quarter of an hour, of intervals.lua
+      query_names = recent.new(1000), queries = recent.new(1000), queries_named = 0, -- of tree.lua
+      jobs = recent.new(200), jobs_made = 0,                      -- of search.lua
     }
-    return function(request) return route(api, request) end
+    return function(request) return respond(api, request) end
   end,
 }
