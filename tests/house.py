@@ -123,7 +123,7 @@ SEEDED = [
     ("lua/quern/pages.lua", "`stop`: the stop rule, see above; ", "", "does not describe its option 'stop'"),
     ("lua/quern/json.lua", "---@param text string|quern.Bytes\n---@return any value", "---@return any value", "type of its parameter 'text'"),
     ("lua/quern/chunk.lua", "--- Half-open time ranges that cover [from, to).\n", "", "quern.chunk.by_time has no summary"),
-    ("lua/quern/query.lua", 'separator = "string",', 'separator = "string", prefix = "string",', "the option 'prefix' of COLUMN"),
+    ("lua/quern/columns.lua", 'separator = "string",', 'separator = "string", prefix = "string",', "the option 'prefix' of COLUMN"),
     ("lua/quern/instant.lua", "---@param duration string  such as \"P1M\" or \"PT15M\"\n", "", "type of its parameter 'duration'"),
     ("lua/quern/body.lua", "local M = {}", 'local M = {}\nlocal x = options.check("x", {}, { a = "string" })', "no public function is seen"),
 ]

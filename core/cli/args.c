@@ -250,3 +250,17 @@ int cli_add_pairs(struct qn_buf *out, const struct cli_args *args, const char *n
     }
     return rc;
 }
+
+int cli_add_list(struct qn_buf *out, const struct cli_args *args, const char *name, const char *key)
+{
+    if (!cli_args_has(args, name)) return 0;
+    int rc = cli_add_name(out, key);
+
+    if (rc == 0) rc = qn_buf_add_byte(out, '[');
+    for (size_t i = 0, count = 0; i < args->given_count && rc == 0; i++) {
+        if (strcmp(args->given[i].option->name, name) != 0) continue;
+        if (count++ > 0) rc = qn_buf_add_byte(out, ',');
+        if (rc == 0) rc = cli_add_text(out, args->given[i].value);
+    }
+    return rc < 0 ? rc : qn_buf_add_byte(out, ']');
+}

@@ -61,5 +61,8 @@ int cli_add_options(struct qn_buf *out, const struct cli_args *args);
 /* A member for every KEY=VALUE of the option of that name. */
 int cli_add_pairs(struct qn_buf *out, const struct cli_args *args, const char *name);
 
+/* A member with the list of the values of the option of that name; none if it was not given. */
+int cli_add_list(struct qn_buf *out, const struct cli_args *args, const char *name, const char *key);
+
 /* The word of the list that differs least, by at most two changes; NULL if none does. */
 const char *cli_nearest(const char *wanted, const char *const *words, size_t count);

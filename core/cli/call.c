@@ -128,6 +128,7 @@ int cli_script_options(const struct cli_args *args, const char *script, struct q
 
     if (rc == 0) rc = cli_add_member(options, "script", script);
     if (rc == 0) rc = cli_add_options(options, args);
+    if (rc == 0) rc = cli_add_list(options, args, "plugin", "plugins");
     if (rc == 0) rc = cli_add_name(options, "params");
     if (rc == 0) rc = qn_buf_add_byte(options, '{');
     if (rc == 0) rc = cli_add_pairs(options, args, "param");

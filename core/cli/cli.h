@@ -47,6 +47,10 @@ int cli_finish_output(int status);
     {                                                                                                                  \
         0, "env-file", CLI_TEXT, "FILE", NULL, "env_file", "NAME=VALUE lines; never overrides the environment"         \
     }
+#define CLI_PLUGIN_OPTION                                                                                              \
+    {                                                                                                                  \
+        0, "plugin", CLI_TEXT, "FILE", NULL, NULL, "a file that adds columns or changes rows; may be given again"      \
+    }
 #define CLI_RATE_OPTION                                                                                                \
     {                                                                                                                  \
         0, "rate", CLI_TEXT, "N/min|none", NULL, "rate", "requests a minute (or /s, /h) instead of the script's"       \

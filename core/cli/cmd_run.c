@@ -18,6 +18,7 @@ static const struct cli_option options[] = {
      "instead of the script's or the extension's"},
     {0, "concurrency", CLI_NUMBER, "N", NULL, "concurrency", "leaves fetched side by side (default 4)"},
     {0, "workers", CLI_NUMBER, "N", NULL, "workers", "threads that convert pages (default: cores - 1)"},
+    CLI_PLUGIN_OPTION,
     CLI_RATE_OPTION,
     CLI_ENV_OPTION,
     {0, "accept-incomplete", CLI_FLAG, NULL, NULL, "accept_incomplete",

@@ -10,14 +10,14 @@
 #include "base/mem.h"
 #include "lua/bind_view.h"
 #include "lua/budget.h"
+#include "lua/row_table.h"
 #include "lua/state.h"
 #include "lua/values.h"
 
 struct qn_worker {
     const struct qn_worker_setup *setup;
-    lua_State *L;            /* NULL without a script */
-    struct qn_arena arena;   /* texts of one row on its way back */
-    struct qn_value *values; /* one a column: the row on its way back */
+    lua_State *L;             /* NULL without a script */
+    struct qn_row_table back; /* a row on its way back */
 };
 
 /* Keys of the registry: the addresses count. */
@@ -34,20 +34,6 @@ struct call {
 };
 
 /* opening */
-
-/* [columns]: names by number, numbers by name */
-static void push_columns(lua_State *L, const struct qn_plan *plan)
-{
-    size_t count = qn_plan_column_count(plan);
-    lua_createtable(L, (int)count, (int)count);
-    for (size_t i = 0; i < count; i++) {
-        lua_pushstring(L, qn_plan_column_name(plan, i));
-        lua_pushvalue(L, -1);
-        lua_rawseti(L, -3, (lua_Integer)i + 1);
-        lua_pushinteger(L, (lua_Integer)i);
-        lua_rawset(L, -3);
-    }
-}
 
 static void push_script(lua_State *L, const struct qn_worker_setup *setup)
 {
@@ -66,7 +52,7 @@ static int open_script(lua_State *L)
 {
     struct qn_worker *worker = lua_touserdata(L, 1);
     qn_lua_values_open(L);
-    push_columns(L, worker->setup->plan);
+    qn_row_table_push_columns(L, worker->setup->plan);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &columns_key);
     lua_getglobal(L, "require");
     lua_pushliteral(L, "quern.worker");
@@ -101,9 +87,8 @@ void *qn_worker_open(void *context, unsigned thread, struct qn_err *err)
         return NULL;
     }
     worker->setup = context;
-    qn_arena_init(&worker->arena);
-    worker->values = qn_calloc(qn_plan_column_count(worker->setup->plan) + 1, sizeof *worker->values);
-    int rc = worker->values ? 0 : qn_fail(err, QN_ENOMEM, "out of memory for a worker");
+    int rc = qn_row_table_init(&worker->back, worker->setup->plan);
+    if (rc < 0) qn_fail(err, rc, "out of memory for a worker");
     if (rc == 0 && worker->setup->script_name) rc = open_state(worker, err);
     if (rc == 0) return worker;
     qn_worker_close(worker);
@@ -114,103 +99,84 @@ void qn_worker_close(void *state)
 {
     struct qn_worker *worker = state;
     if (worker->L) qn_state_free(worker->L);
-    qn_arena_free(&worker->arena);
-    qn_free(worker->values);
+    qn_row_table_free(&worker->back);
     qn_free(worker);
+}
+
+/* what is running */
+
+struct stage {
+    char what[QN_ERR_TEXT_SIZE]; /* "transform of x.lua" */
+    const char *failed;          /* "transform failed" */
+    const char *chunk;           /* its chunk name */
+};
+
+/* The query's transform, or the stage that quern.chain has put into `where`. Allocates nothing: after a memory error,
+ * too. */
+static struct stage stage_of(lua_State *L, const struct qn_worker_setup *setup)
+{
+    struct stage stage = {.failed = "transform failed", .chunk = setup->script_name};
+    snprintf(stage.what, sizeof stage.what, "transform of %s", setup->script_path);
+    int top = lua_gettop(L);
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &where_key) == LUA_TTABLE && lua_rawgeti(L, -1, 1) == LUA_TTABLE) {
+        int at = lua_gettop(L);
+        lua_rawgeti(L, at, 1);
+        lua_rawgeti(L, at, 2);
+        lua_rawgeti(L, at, 3);
+        snprintf(stage.what, sizeof stage.what, "%s", lua_tostring(L, at + 1));
+        stage.failed = lua_tostring(L, at + 2); /* the stage keeps them alive */
+        stage.chunk = lua_tostring(L, at + 3);
+    }
+    lua_settop(L, top);
+    return stage;
 }
 
 /* a transform's answer */
 
-static int refuse(struct call *call, const char *column, const char *problem)
-{
-    return qn_fail(call->err, QN_ESCRIPT, "transform of %s: column '%s': %s", call->worker->setup->script_path, column,
-                   problem);
-}
-
-/* Names the first in the alphabet, so that the message does not depend on the order of a table. */
-static int refuse_key(struct call *call, const char *key)
-{
-    const struct qn_plan *plan = call->worker->setup->plan;
-    char names[400];
-    size_t used = 0;
-    names[0] = '\0';
-    for (size_t i = 0; i < qn_plan_column_count(plan) && used < sizeof names; i++) {
-        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i > 0 ? ", " : "",
-                                 qn_plan_column_name(plan, i));
-    }
-    return qn_fail(call->err, QN_ESCRIPT, "transform of %s: its row has '%.80s', which is not among the columns: %s%s",
-                   call->worker->setup->script_path, key, names, used < sizeof names ? "" : "...");
-}
-
-/* [..., columns at `columns`, row at `row`]: fills worker->values and emits. */
-static int emit_table(lua_State *L, struct call *call, int columns, int row)
-{
-    struct qn_worker *worker = call->worker;
-    size_t count = qn_plan_column_count(worker->setup->plan);
-    const char *unknown = NULL;
-    qn_arena_reset(&worker->arena);
-    for (size_t i = 0; i < count; i++) worker->values[i].kind = QN_VALUE_MISSING;
-    lua_pushnil(L);
-    while (lua_next(L, row)) { /* [key, value] */
-        const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
-        if (!key) {
-            return qn_fail(call->err, QN_ESCRIPT, "transform of %s: a row's keys are column names, not a %s",
-                           worker->setup->script_path, luaL_typename(L, -2));
-        }
-        lua_pushvalue(L, -2);
-        lua_rawget(L, columns); /* [key, value, number] */
-        if (!lua_isinteger(L, -1)) {
-            if (!unknown || strcmp(key, unknown) < 0) unknown = key; /* the row keeps it alive */
-        } else {
-            size_t number = (size_t)lua_tointeger(L, -1);
-            if (!qn_lua_to_value(L, -2, &worker->arena, &worker->values[number])) {
-                const char *problem = lua_tostring(L, -1);
-                return refuse(call, key, problem ? problem : "cannot be written");
-            }
-        }
-        lua_pop(L, 2); /* [key] */
-    }
-    return unknown ? refuse_key(call, unknown) : qn_emit_row(call->emit, worker->values, call->err);
-}
-
 /* [..., list at `list`]: rows and nothing else. */
 static int emit_list(lua_State *L, struct call *call, int columns, int list)
 {
-    const char *script = call->worker->setup->script_path;
     size_t count = lua_rawlen(L, list), seen = 0;
     for (lua_pushnil(L); lua_next(L, list); lua_pop(L, 1)) seen++;
     if (seen != count) {
-        return qn_fail(
-            call->err, QN_ESCRIPT,
-            "transform of %s: its answer is neither a row nor a list of rows: it has both places and names, or gaps",
-            script);
+        return qn_fail(call->err, QN_ESCRIPT,
+                       "its answer is neither a row nor a list of rows: it has both places and names, or gaps");
     }
     int rc = 0;
     for (size_t i = 1; i <= count && rc == 0; i++) {
         if (lua_rawgeti(L, list, (lua_Integer)i) != LUA_TTABLE) {
-            return qn_fail(call->err, QN_ESCRIPT, "transform of %s: row %zu of its list is a %s, not a table", script,
-                           i, luaL_typename(L, -1));
+            return qn_fail(call->err, QN_ESCRIPT, "row %zu of its list is a %s, not a table", i, luaL_typename(L, -1));
         }
-        rc = emit_table(L, call, columns, lua_gettop(L));
+        rc = qn_row_table_emit(L, &call->worker->back, columns, lua_gettop(L), call->emit, call->err);
         lua_settop(L, list);
     }
     return rc;
 }
 
-static int take_answer(lua_State *L, struct call *call, int columns)
+static int emit_answer(lua_State *L, struct call *call, int columns)
 {
     int answer = lua_gettop(L);
     if (lua_isnil(L, answer)) return 0;
     if (!lua_istable(L, answer)) {
-        return qn_fail(call->err, QN_ESCRIPT, "transform of %s: it must return a row, a list of rows or nil, not a %s",
-                       call->worker->setup->script_path, luaL_typename(L, answer));
+        return qn_fail(call->err, QN_ESCRIPT, "it must return a row, a list of rows or nil, not a %s",
+                       luaL_typename(L, answer));
     }
     lua_pushnil(L);
     if (!lua_next(L, answer)) return 0; /* an empty table is an empty list of rows */
     lua_pop(L, 2);
     bool list = lua_rawgeti(L, answer, 1) != LUA_TNIL;
     lua_pop(L, 1);
-    return list ? emit_list(L, call, columns, answer) : emit_table(L, call, columns, answer);
+    if (list) return emit_list(L, call, columns, answer);
+    return qn_row_table_emit(L, &call->worker->back, columns, answer, call->emit, call->err);
+}
+
+static int take_answer(lua_State *L, struct call *call, int columns)
+{
+    int rc = emit_answer(L, call, columns);
+    if (rc != QN_ESCRIPT || !call->err) return rc;
+    struct stage stage = stage_of(L, call->worker->setup);
+    struct qn_err problem = *call->err;
+    return qn_fail(call->err, rc, "%s: %s", stage.what, problem.text);
 }
 
 /* one record */
@@ -245,12 +211,12 @@ static int apply_protected(lua_State *L)
 /* [error] -> [text]: "x.lua:14: ..." where the script's own line that was running stands first. */
 static int explain(lua_State *L)
 {
-    const struct qn_worker_setup *setup = lua_touserdata(L, lua_upvalueindex(1));
+    struct stage stage = stage_of(L, lua_touserdata(L, lua_upvalueindex(1)));
     lua_Debug at;
     bool found = false;
     for (int level = 1; !found && lua_getstack(L, level, &at); level++) {
         lua_getinfo(L, "Sl", &at);
-        found = at.currentline > 0 && strcmp(at.source, setup->script_name) == 0;
+        found = at.currentline > 0 && strcmp(at.source, stage.chunk) == 0;
     }
     const char *text = luaL_tolstring(L, 1, NULL); /* [error, text] */
     if (!found) return 1;
@@ -264,20 +230,19 @@ static int script_error(struct qn_worker *worker, int status, bool tripped, stru
 {
     lua_State *L = worker->L;
     const struct qn_worker_setup *setup = worker->setup;
+    struct stage stage = stage_of(L, setup);
     if (status == LUA_ERRMEM) {
         lua_gc(L, LUA_GCCOLLECT, 0);
-        return qn_fail(err, QN_ESCRIPT,
-                       "transform failed: the function transform of %s ran out of memory (the limit is %zu MB)",
-                       setup->script_path, setup->memory_bytes >> 20);
+        return qn_fail(err, QN_ESCRIPT, "%s: the function %s ran out of memory (the limit is %zu MB)", stage.failed,
+                       stage.what, setup->memory_bytes >> 20);
     }
     if (tripped) {
-        return qn_fail(err, QN_ESCRIPT,
-                       "transform failed: the function transform of %s ran more than %llu Lua instructions",
-                       setup->script_path, (unsigned long long)setup->instructions);
+        return qn_fail(err, QN_ESCRIPT, "%s: the function %s ran more than %llu Lua instructions", stage.failed,
+                       stage.what, (unsigned long long)setup->instructions);
     }
     const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "an error without a text";
     bool placed = strncmp(text, "at ", 3) == 0;
-    return qn_fail(err, QN_ESCRIPT, "transform failed%s%s", placed ? " " : ": ", text);
+    return qn_fail(err, QN_ESCRIPT, "%s%s%s", stage.failed, placed ? " " : ": ", text);
 }
 
 static int apply(void *self, const struct qn_record *record, const struct qn_value *row, struct qn_emit *emit,

@@ -12,7 +12,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 PAGE = "docs/reference/lua.md"
 META = "lua/quern/_meta/core.lua"
 # Specs that are not checked in a public function itself: where their keys are described.
-SPEC_CLASSES = {("lua/quern/query.lua", "COLUMN"): "quern.Column", ("lua/quern/http.lua", "REQUEST"): "quern.Request"}
+SPEC_CLASSES = {("lua/quern/columns.lua", "COLUMN"): "quern.Column", ("lua/quern/http.lua", "REQUEST"): "quern.Request",
+                ("lua/quern/plugin.lua", "PLUGIN"): "quern.Plugin"}
 
 # An entry of the table VALUES in init.lua: what quern.NAME gives, by module and member.
 VALUE = re.compile(r"^  (\w+) = function\(\) return require\(?\s*\"([\w.]+)\"\)?\.(\w+) end", re.M)

@@ -4,6 +4,7 @@ local errors = require "quern.core.error"
 local chunk = require "quern.chunk"
 local http = require "quern.http"
 local param = require "quern.param"
+local plugin = require "quern.plugin"
 local query_module = require "quern.query"
 local scripts = require "quern.script"
 
@@ -87,7 +88,7 @@ local function client_of(query, params, opts)
 end
 
 --- Loads and binds: parameters, tree, format, client. Everything that can be refused before a request is refused here.
----@param opts table  script, scripts_dir, params, format, output, rate
+---@param opts table  script, scripts_dir, params, format, output, rate, plugins
 ---@return table? bound
 ---@return table? err
 function M.bind(opts)
@@ -97,6 +98,8 @@ function M.bind(opts)
   local bound = { script = script, query = query, now_ms = task.wall() }
   bound.format, err = M.format(query, opts)
   if not bound.format then return nil, err end
+  bound.plugins, err = plugin.load(opts.plugins, query)
+  if not bound.plugins then return nil, err end
   bound.params, err = param.bind(query.params, opts.params or {}, {
     now_ms = bound.now_ms, grain = function(p) return chunk.grain(query.chunk, p) end,
   })

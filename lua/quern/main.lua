@@ -66,8 +66,8 @@ local run_script = guarded(function(opts)
   })
 end)
 
---- `quern run`: options script, params, output, format, concurrency, workers, env_file, accept_incomplete, rate, listen, audit,
---- alert_url, wait.
+--- `quern run`: options script, params, output, format, concurrency, workers, env_file, accept_incomplete, rate, plugins,
+--- listen, audit, alert_url, wait.
 function M.run(opts)
   opts.run_id = opts.run_id or run_id()
   patience.wanted = opts.wait == true

@@ -3,6 +3,7 @@ local core_run = require "quern.core.run"
 local env = require "quern.core.env"
 local json = require "quern.core.json"
 local chunk_views = require "quern.chunk"
+local columns = require "quern.columns"
 local grant = require "quern.grant"
 local options = require "quern.options"
 local pages = require "quern.pages"
@@ -49,6 +50,17 @@ local function request_lines(bound, tree, lines)
   if request.json then lines[#lines + 1] = "  " .. json.encode(request.json) end
 end
 
+local function column_lines(bound, lines)
+  if bound.query.raw then return end
+  lines[#lines + 1] = "columns: " .. table.concat(columns.names(bound.query), ", ")
+  for _, plugin in ipairs(bound.plugins) do
+    local names = {}
+    for index, column in ipairs(plugin.columns) do names[index] = column[1] end
+    lines[#lines + 1] = ("  plugin '%s' (%s)%s%s"):format(plugin.name, plugin.path, #names > 0 and " adds " .. table.concat(names, ", ") or "",
+      plugin.transform and (#names > 0 and " and" or "") .. " changes rows" or "")
+  end
+end
+
 -- The variables that the client reads, and which of them are not set.
 local function variables(client, query)
   local set = {}
@@ -65,7 +77,7 @@ end
 ---@param bound table
 ---@return table result  exit 0; `text` for people, `chunks`, `seconds`
 function M.describe(bound)
-  run.compile(bound.query, bound.format) -- a path that does not compile is told here too
+  run.compile(bound) -- a path that does not compile is told here too
   local tree = core_run.tree(bound.tree)
   local summary = bound.query.summary
   local lines = { "query " .. bound.query.name .. (summary and ": " .. summary or "") }
@@ -78,6 +90,7 @@ function M.describe(bound)
   lines[at] = ("%d chunk%s, each at least one request:"):format(count, count == 1 and "" or "s")
   if bound.query.prepare then lines[#lines + 1] = "prepare runs first and may send requests of its own" end
   request_lines(bound, tree, lines)
+  column_lines(bound, lines)
   lines[#lines + 1] = ("may reach: %s"):format(table.concat(bound.client:origins(), ", "))
   lines[#lines + 1] = ("may read: %s"):format(variables(bound.client, bound.query))
   local seconds = bound.client:least_seconds(count)

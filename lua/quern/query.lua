@@ -1,4 +1,5 @@
 --- The definition of a query: checked when the script is loaded, so that a typing error is told before anything is sent.
+local columns = require "quern.columns"
 local job = require "quern.job"
 local options = require "quern.options"
 local chunk = require "quern.chunk"
@@ -6,17 +7,6 @@ local pages = require "quern.pages"
 local param = require "quern.param"
 
 local M = {}
-
----@class quern.Column  a list of name, path and options
----@field [1] string  the column's name
----@field [2]? string  JSONPath from the record; one place (a singular query) unless `reduce` is given
----@field as? "any"|"text"|"integer"|"number"|"bool"|"time"|"json"  the type of its values; default any
----@field reduce? "first"|"last"|"count"|"sum"|"min"|"max"|"avg"|"join"|"list"  one value of many nodes
----@field separator? string  between the parts of `join`; default ","
----@field default? any  used when the path selects nothing
----@field scale? number  multiplies numbers, in decimal
----@field round? integer  decimals to round to, half away from zero
----@field level? integer  0, the default: the record; 1: the level of `records` above it; and so on
 
 ---@class quern.Query
 ---@field name string  used in messages and as the default name of things
@@ -56,10 +46,6 @@ local FIELDS = {
   key = "string", owner = "string", order = "string", columns = "table", transform = "function",
   fields = "table", raw = "boolean", format = "string", on_event = "function",
 }
-local COLUMN = {
-  [1] = { type = "string", required = true }, [2] = "string", as = "string", reduce = "string", separator = "string",
-  default = "any", scale = "number", round = "integer", level = "integer",
-}
 local FORMATS = { csv = true, ndjson = true, json = true }
 local LEVEL = 4 -- of `fail` below a check: errors point at the script's call of quern.query
 
@@ -70,25 +56,6 @@ end
 local function check_texts(name, list)
   for key, value in pairs(list or {}) do
     if math.type(key) ~= "integer" or type(value) ~= "string" then fail("%s must be a list of strings", name) end
-  end
-end
-
-local function check_columns(query)
-  local seen = {}
-  for key in pairs(query.columns or {}) do
-    if math.type(key) ~= "integer" then
-      fail("columns is a list of { name, path }: write { \"%s\", \"$.path\" } instead of %s = ...", tostring(key), tostring(key))
-    end
-  end
-  for index, column in ipairs(query.columns or {}) do
-    local where = ("columns[%d]"):format(index)
-    if type(column) ~= "table" then fail("%s must be a table { name, path }, not a %s", where, type(column)) end
-    options.check(where, column, COLUMN, LEVEL)
-    if seen[column[1]] then fail("%s: the name '%s' is used twice", where, column[1]) end
-    seen[column[1]] = true
-    if not column[2] and not query.transform then
-      fail("%s '%s' has no path, and there is no transform that could set it", where, column[1])
-    end
   end
 end
 
@@ -130,7 +97,7 @@ function M.new(spec)
   check_parts(query)
   check_texts("records", query.records)
   check_texts("fields", query.fields)
-  check_columns(query)
+  columns.check(query.columns, query.transform ~= nil, fail, LEVEL)
   check_rows(query)
   query.params = query.params or {}
   query.chunk = query.chunk or chunk.whole {}

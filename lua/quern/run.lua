@@ -5,6 +5,7 @@
 local task = require "quern.core.task"
 local core_run = require "quern.core.run"
 local convert = require "quern.core.convert"
+local columns = require "quern.columns"
 local errors = require "quern.core.error"
 local event = require "quern.core.event"
 local farewell = require "quern.farewell"
@@ -14,6 +15,7 @@ local instant = require "quern.instant"
 local json = require "quern.core.json"
 local leaves = require "quern.leaf"
 local pages = require "quern.pages"
+local plugin = require "quern.plugin"
 local prepare = require "quern.prepare"
 local summary = require "quern.summary"
 local webhook = require "quern.webhook"
@@ -231,31 +233,36 @@ function Run:abandon(err)
   self.changed:set()
 end
 
-local function columns_of(query)
-  local columns = {}
-  for _, column in ipairs(query.columns or {}) do
-    columns[#columns + 1] = {
-      name = column[1], path = column[2], as = column.as, reduce = column.reduce, separator = column.separator,
-      default = column.default ~= nil and json.encode(column.default) or nil,
-      scale = column.scale, round = column.round, level = column.level,
-    }
+local function columns_of(query, plugins)
+  local list = {}
+  columns.add(list, query.columns)
+  for _, name in ipairs(query.fields or {}) do list[#list + 1] = { name = name } end
+  local owners = {}
+  for _, one in ipairs(plugins) do
+    local from = #list
+    columns.add(list, one.columns)
+    for index = from + 1, #list do owners[index] = one end
   end
-  for _, name in ipairs(query.fields or {}) do columns[#columns + 1] = { name = name } end
-  return columns
+  return list, owners
 end
 
---- The compiled plan of a query for an output format. Raises kind "usage" for a path that does not compile.
----@param query quern.Query
----@param format "csv"|"ndjson"|"json"
+--- The compiled plan of a query and its plugins for an output format. Raises kind "usage" for a path that does not compile.
+---@param bound { query: quern.Query, plugins: table[]?, format: "csv"|"ndjson"|"json" }
 ---@return any plan
-function M.compile(query, format)
+function M.compile(bound)
+  local query, plugins = bound.query, bound.plugins or {}
   local facts = {}
   for name, path in pairs(query.pages.facts) do facts[#facts + 1] = { name, path } end
   if query.total then facts[#facts + 1] = { "total", query.total } end
-  return convert.plan {
-    records = query.records, key = query.key, owner = query.owner, facts = facts, columns = columns_of(query),
-    raw = query.raw or false, transform = query.transform ~= nil, format = format,
-  }
+  local list, owners = columns_of(query, plugins)
+  local ok, plan = pcall(convert.plan, {
+    records = query.records, key = query.key, owner = query.owner, facts = facts, columns = list,
+    raw = query.raw or false, transform = query.transform ~= nil or plugin.transforms(plugins), format = bound.format,
+  })
+  if ok then return plan end
+  local owner = errors.is(plan) and owners[tonumber(plan.message:match "^columns%[(%d+)%]")]
+  if owner then plan.message = ("plugin '%s' (%s): %s"):format(owner.name, owner.path, (plan.message:gsub("^columns%[%d+%]", "column"))) end
+  error(plan, 0)
 end
 
 local function params_json(p)
@@ -270,13 +277,13 @@ local function open(bound, opts)
   local run = setmetatable({
     id = opts.run_id, query = bound.query, params = bound.params, client = bound.client, format = bound.format,
     changed = task.event(), active = 0, holes = {}, counted = {}, chunk_texts = setmetatable({}, { __mode = "k" }),
-    completeness = bound.completeness,
+    completeness = bound.completeness, plugins = bound.plugins or {},
     counts = { pages = 0, bytes = 0, leaves = 0, splits = 0, restarts = 0, refetches = 0, overtakes = 0 }, started_ms = task.now(),
   }, Run)
   local query = bound.query
   local err
   run.tree = core_run.tree(bound.tree)
-  run.plan = M.compile(query, bound.format)
+  run.plan = M.compile(bound)
   run.sink, err = core_run.sink { path = opts.output, format = bound.format, header = run.plan:header(), run = run.id }
   if not run.sink then return nil, err end
   run.sequencer = core_run.sequencer {
@@ -288,13 +295,19 @@ end
 
 -- What must be there before the first leaf: what the query prepares, and the workers, which get it. Raises what ends the run.
 local function make_ready(run, bound, opts)
-  local text
-  if run.query.prepare then run.shared, text = prepare.run(run.query, run.params, run.client) end
-  local context = json.encode { params = params_json(run.params), now_ms = bound.now_ms }
+  local query, text = run.query, nil
+  if query.prepare then run.shared, text = prepare.run(query, run.params, run.client) end
+  local transforms = query.transform ~= nil
+  local context = { params = params_json(run.params), now_ms = bound.now_ms }
+  if #run.plugins > 0 then
+    context.transform, context.columns, context.plugins = transforms, json.array(columns.names(query)), plugin.describe(run.plugins)
+  end
+  context = json.encode(context)
   if text then context = ('%s,"shared":%s}'):format(context:sub(1, -2), text) end
   local err
   run.workers, err = convert.workers {
-    threads = opts.workers, plan = run.plan, script = run.query.transform and bound.script or nil, context = context,
+    threads = opts.workers, plan = run.plan, context = context,
+    script = (transforms or plugin.transforms(run.plugins)) and bound.script or nil,
   }
   if not run.workers then error(err, 0) end
 end

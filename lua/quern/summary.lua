@@ -4,6 +4,7 @@ local errors = require "quern.core.error"
 local json = require "quern.core.json"
 local options = require "quern.options"
 local param = require "quern.param"
+local plugin = require "quern.plugin"
 
 local M = {}
 
@@ -125,7 +126,7 @@ function M.close(run, failure, opts)
     outside = facts.outside, no_key = facts.no_key, no_owner = facts.no_owner,
     leaves = counts.leaves, splits = counts.splits, restarts = counts.restarts, refetches = counts.refetches,
     pages = counts.pages, bytes = counts.bytes, requests = net.requests, retries = net.retries, causes = net.causes,
-    converted = converted(run),
+    converted = converted(run), plugins = #run.plugins > 0 and plugin.facts(run.plugins) or nil,
     output = opts.output or "-", format = run.format, partial = partial ~= "" and partial or nil,
     elapsed_ms = task.now() - run.started_ms,
     error = errors.is(failure) and failure.kind or nil,

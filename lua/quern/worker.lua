@@ -4,6 +4,7 @@
 local json = require "quern.core.json"
 local view = require "quern.core.view"
 local sandbox = require "quern.core.sandbox"
+local chain = require "quern.chain"
 
 local M = {}
 
@@ -53,28 +54,33 @@ local function still_os(now_ms)
 end
 
 -- The main state has loaded these bytes before and seen that loading is pure.
-local function load_transform(script, now_ms)
+local function load_transform(script, now_ms, what)
   local environment = sandbox.environment(script.dir)
   environment.os = still_os(now_ms)
-  local fn, err = load(script.source, script.name, "t", environment)
+  local fn, err = load(script.source, script.chunk or script.name, "t", environment)
   if not fn then error(err, 0) end
-  local query = fn()
-  local transform = type(query) == "table" and query.transform
+  local made = fn()
+  local transform = type(made) == "table" and made.transform
   if type(transform) ~= "function" then
-    error(("%s does not return a query with a transform when it is loaded again"):format(script.path), 0)
+    error(("%s does not return %s with a transform when it is loaded again"):format(script.path, what), 0)
   end
   return transform
 end
 
 --- Loads a script for a worker. Raises what is wrong with it.
 ---@param script { name: string, path: string, source: string, dir: string }
----@param context_json string  { params, shared, now_ms }
+---@param context_json string  { params, shared, now_ms }; with plugins { transform, columns, plugins }, too
 ---@return fun(record: any, row: table, where: table): any apply  gives the transform's answer: nil, a row or a list of rows
 function M.open(script, context_json)
   local context = assert(json.decode(context_json))
   local seed_random = math.randomseed
   seed_random(0)
-  local transform = load_transform(script, math.tointeger(context.now_ms) or 0)
+  local now_ms = math.tointeger(context.now_ms) or 0
+  local transform = context.transform ~= false and load_transform(script, now_ms, "a query") or nil
+  local chained
+  if context.plugins then
+    chained = chain.new(transform, context, script, function(plugin) return load_transform(plugin, now_ms, "a plugin") end)
+  end
   local params, shared = frozen(context.params), frozen(context.shared)
   local chunk_text, chunk
 
@@ -83,10 +89,11 @@ function M.open(script, context_json)
       chunk_text, chunk = where.chunk, frozen(assert(json.decode(where.chunk)))
     end
     seed_random(where.seed, where.page << 32 | where.record)
-    local result = transform(record, row, {
+    local ctx = {
       params = params, shared = shared, chunk = chunk, page = where.page, record = where.record,
-    })
-    return plain(result)
+    }
+    if chained then return chained(record, row, ctx, where) end
+    return plain(transform(record, row, ctx))
   end
 end
 
