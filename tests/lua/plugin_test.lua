@@ -137,7 +137,7 @@ t.test("files that are no plugins", function()
     { "local x = os.time() return { name = 'x', transform = print }", 1, "loading a script must be pure: the clock" },
     { "return {", 1, "bad.lua:1: " },
     { "return { name = 'x\xff', transform = print }", 1, "not UTF%-8" },
-    { "local quern = require 'quern' return quern.pages.number { stop = 'empty' }", 1, "not a script's definition" },
+    { "local quern = require 'quern' return quern.pages.number { size = 1, stop = 'empty' }", 1, "not a script's definition" },
   } do
     local result, text = execute { write("bad.lua", case[1]) }
     t.match(result.message, case[3])
