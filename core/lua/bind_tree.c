@@ -70,10 +70,27 @@ static int64_t fixed_field(lua_State *L, const char *name, int64_t otherwise)
     return duration.days * 86400000 + duration.ms;
 }
 
-/* tree{ from=, to=, size=, floor=, grain=, split= } or tree{ count= } -> tree. Raises kind "usage". */
+/* Option edges: a list of integers, copied into a userdata that is left on the stack. */
+static void edges_field(lua_State *L, struct qn_tree_spec *spec)
+{
+    if (lua_getfield(L, 1, "edges") != LUA_TTABLE) return;
+    size_t count = lua_rawlen(L, -1);
+    if (count > QN_TREE_MAX_LEAVES) luaL_error(L, "more than %d edges", QN_TREE_MAX_LEAVES);
+    int64_t *edges = lua_newuserdatauv(L, (count + 1) * sizeof *edges, 0); /* [edges, copy] */
+    for (size_t i = 0; i < count; i++) {
+        lua_rawgeti(L, -2, (lua_Integer)i + 1);
+        edges[i] = luaL_checkinteger(L, -1);
+        lua_pop(L, 1);
+    }
+    spec->edges = edges;
+    spec->edge_count = count;
+}
+
+/* tree{ from=, to=, size=, edges=, floor=, grain=, align=, split= } or tree{ count= } -> tree. Raises kind "usage". */
 int qn_lua_new_tree(lua_State *L)
 {
-    static const char *const names[] = {"from", "to", "size", "floor", "grain", "split", "count", NULL};
+    static const char *const names[] = {"from",  "to",    "size",  "edges", "floor",
+                                        "grain", "align", "split", "count", NULL};
     qn_run_check_options(L, names);
     struct qn_tree_spec spec = {.by_time = !qn_field_given(L, 1, "count")};
     if (spec.by_time) {
@@ -85,6 +102,8 @@ int qn_lua_new_tree(lua_State *L)
         spec.has_size = duration_field(L, "size", &spec.size);
         spec.grain_ms = fixed_field(L, "grain", 1000);
         spec.floor_ms = fixed_field(L, "floor", spec.grain_ms);
+        spec.align_ms = fixed_field(L, "align", spec.grain_ms);
+        edges_field(L, &spec);
         spec.may_split = qn_field_boolean(L, 1, "split", true);
     } else {
         lua_Integer count = qn_field_integer(L, 1, "count", 0);

@@ -102,12 +102,32 @@ static int cut(struct qn_tree *tree, struct qn_err *err)
     return append_root(tree, start, spec->to_ms, err);
 }
 
+static int cut_at_edges(struct qn_tree *tree, struct qn_err *err)
+{
+    const struct qn_tree_spec *spec = &tree->spec;
+    int64_t start = spec->from_ms;
+    for (size_t i = 0; i < spec->edge_count; i++) {
+        int64_t edge = spec->edges[i];
+        if (edge <= start || edge >= spec->to_ms || qn_time_floor(edge, spec->grain_ms) != edge) {
+            char text[QN_TIME_TEXT_SIZE];
+            qn_time_format(edge, 3, text);
+            return qn_fail(err, QN_EINVAL, "the edge %s of a chunk is out of order, outside the range or off the grain",
+                           text);
+        }
+        int rc = append_root(tree, start, edge, err);
+        if (rc < 0) return rc;
+        start = edge;
+    }
+    return append_root(tree, start, spec->to_ms, err);
+}
+
 static int plant(struct qn_tree *tree, struct qn_err *err)
 {
     int rc = reserve(tree, 1, err);
     if (rc < 0) return rc;
     tree->nodes[0] = (struct node){.state = QN_LEAF_SPLIT};
     tree->count = 1;
+    if (tree->spec.edge_count > 0) return cut_at_edges(tree, err);
     if (tree->spec.by_time) return cut(tree, err);
     if (tree->spec.count > QN_TREE_MAX_LEAVES) return too_many(tree, err);
     for (uint64_t i = 0; rc == 0 && i < tree->spec.count; i++) rc = append_root(tree, 0, 0, err);
@@ -121,8 +141,10 @@ int qn_tree_new(const struct qn_tree_spec *spec, struct qn_tree **out, struct qn
     struct qn_tree *tree = qn_calloc(1, sizeof *tree);
     if (!tree) return qn_fail(err, QN_ENOMEM, "out of memory for the chunk tree");
     tree->spec = *spec;
-    if (tree->spec.floor_ms < spec->grain_ms) tree->spec.floor_ms = spec->grain_ms;
+    if (tree->spec.align_ms < spec->grain_ms) tree->spec.align_ms = spec->grain_ms;
+    if (tree->spec.floor_ms < tree->spec.align_ms) tree->spec.floor_ms = tree->spec.align_ms;
     rc = plant(tree, err);
+    tree->spec.edges = NULL;
     if (rc < 0) {
         qn_tree_free(tree);
         return rc;
@@ -192,7 +214,7 @@ static int find_middle(const struct qn_tree *tree, uint32_t leaf, int64_t *middl
         return qn_fail(err, QN_ESTATE, "leaf %u is not running: it cannot be split", leaf);
     if (!spec->by_time || !spec->may_split) return qn_fail(err, QN_EDENIED, "this query cannot be split");
     int64_t from = node->from_ms, to = node->to_ms;
-    *middle = qn_time_floor(from + (to - from) / 2, spec->grain_ms);
+    *middle = qn_time_floor(from + (to - from) / 2, spec->align_ms);
     if (*middle - from < spec->floor_ms || to - *middle < spec->floor_ms) {
         return qn_fail(err, QN_ERANGE, "half of the chunk would be below the floor of %lld ms",
                        (long long)spec->floor_ms);

@@ -1,7 +1,8 @@
 /* chunk.h - the chunk tree: how a range is cut into leaves, and what became of each.
  *
- * By time, the range [from, to) is cut from `from` on in steps of a calendar-aware size; a leaf that is refused is
- * split at the middle, floored to the grain, and its halves take its place in plan order. Otherwise the tree is a
+ * By time, the range [from, to) is cut from `from` on in steps of a calendar-aware size, or at given edges; a leaf that
+ * is refused is split at the middle, floored to the grain, and its halves take its place in plan order. Positions need
+ * not be times: lists of items are cut and split by the same rules, with a position an item. Otherwise the tree is a
  * count of items that are never split. All edges lie on the grain. Leaves are numbered from 1 in the order of their
  * making; 0 is no leaf.
  *
@@ -29,8 +30,11 @@ struct qn_tree_spec {
     int64_t from_ms, to_ms;  /* by time: the range, both edges on the grain */
     bool has_size;           /* false: one chunk */
     struct qn_duration size; /* of the first cut */
-    int64_t floor_ms;        /* no half below it; below the grain counts as the grain */
-    int64_t grain_ms;        /* at least 1 */
+    const int64_t *edges; /* or by time: where the first cut is, ascending, within the range; borrowed by qn_tree_new */
+    size_t edge_count;
+    int64_t floor_ms; /* no half below it; below the grain counts as the grain */
+    int64_t grain_ms; /* at least 1 */
+    int64_t align_ms; /* splits lie on it; 0: on the grain */
     bool may_split;
     uint64_t count; /* not by time: how many leaves, at least 1 */
 };

@@ -186,7 +186,7 @@ class Library:
                 types = cls.field_types() if cls else fields
                 abouts = cls.field_docs() if cls else segments(about, set(fields))
                 if nested:
-                    inner = inline_fields(types.get(nested, "").rstrip("?")) or {}
+                    inner = inline_fields(re.sub(r"\|boolean$", "", types.get(nested, "").rstrip("?"))) or {}
                     return inner, segments(abouts.get(nested, "") if cls else about, set(inner))
                 if keys and not {str(key) for key in keys} & set(types):
                     continue

@@ -107,8 +107,8 @@ function M.bind(opts)
   local ok, invalid = validate(query, bound.params)
   if not ok then return nil, invalid end
   bound.completeness = completeness_of(query, bound.params)
-  bound.tree, err = chunk.bind(query.chunk, bound.params)
-  if not bound.tree then return nil, err end
+  bound.cut, err = chunk.bind(query.chunk, bound.params)
+  if not bound.cut then return nil, err end
   bound.client, err = client_of(query, bound.params, opts)
   if not bound.client then return nil, err end
   return bound

@@ -12,25 +12,27 @@ local M = {}
 local methods = {}
 local DIGITS = { s = 0, ms = 3 }
 
---- ISO 8601 text in UTC.
+--- ISO 8601 text in UTC, or with a zone in its local time and with its offset.
 ---@param self quern.Instant
 ---@param precision? "s"|"ms"  whole seconds, or three decimals (default)
+---@param zone? string  such as "Europe/Berlin"
 ---@return string
-function methods.iso(self, precision)
+function methods.iso(self, precision, zone)
   local digits = DIGITS[precision or "ms"]
   if not digits then
     error(('iso: precision is "s" or "ms", not %q'):format(tostring(precision)), 2)
   end
-  return time.format(self.ms, digits)
+  return time.format(self.ms, digits, zone)
 end
 
 --- The instant a calendar-aware ISO 8601 duration later (`times` of them; negative goes back).
 ---@param self quern.Instant
 ---@param duration string  such as "P1M" or "PT15M"
 ---@param times? integer  default 1
+---@param zone? string  months and days are counted on its calendar
 ---@return quern.Instant
-function methods.add(self, duration, times)
-  return M.new(time.add(self.ms, duration, times or 1))
+function methods.add(self, duration, times, zone)
+  return M.new(time.add(self.ms, duration, times or 1, zone))
 end
 
 local meta = {

@@ -6,7 +6,6 @@ local task = require "quern.core.task"
 local errors = require "quern.core.error"
 local event = require "quern.core.event"
 local json = require "quern.core.json"
-local chunk_views = require "quern.chunk"
 local farewell = require "quern.farewell"
 local grant = require "quern.grant"
 
@@ -26,7 +25,7 @@ local WINDOW = 2
 ---@param id integer
 ---@return quern.Leaf
 function M.new(run, id)
-  local view = chunk_views.view(run.tree:range(id))
+  local view = run.cut.view(run.tree:range(id))
   return { id = id, chunk = view, label = view.id, received = 0, pages = 0 }
 end
 

@@ -11,6 +11,7 @@ local core_time = require "quern.core.time"
 local json = require "quern.core.json"
 local errors = require "quern.core.error"
 local instant = require "quern.instant"
+local time = require "quern.time"
 local options = require "quern.options"
 
 local M = {}
@@ -31,6 +32,13 @@ local meta = { __name = "quern.param" }
 ---@field summary? string  one line of help
 ---@field required? boolean  true: it must be given
 ---@field alias? string  a second name for the command line
+
+---@class quern.TimeOptions
+---@field default? any  as on the command line
+---@field summary? string  one line of help
+---@field required? boolean  true: it must be given
+---@field alias? string  a second name for the command line
+---@field zone? string  IANA time zone: what a text without an offset means, and when today begins
 
 ---@class quern.NumberOptions: quern.ParamOptions
 ---@field default? any  as on the command line
@@ -58,10 +66,10 @@ local function constructor(kind, extra)
   end
 end
 
---- ISO 8601 date or instant, `now`, `today`, `-7d`. Binds to a quern.Instant.
----@param opts? quern.ParamOptions
+--- ISO 8601 date or instant, `now`, `today`, `-7d`. Binds to a quern.Instant. With `zone`, a text without an offset is local time.
+---@param opts? quern.TimeOptions
 ---@return quern.Param
-M.time = constructor("time")
+M.time = constructor("time", { zone = "string" })
 --- ISO 8601 duration ("P30D") or a short form ("500ms", "30s", "15m", "2h", "7d"). Binds to its text.
 ---@param opts? quern.ParamOptions
 ---@return quern.Param
@@ -137,11 +145,20 @@ local function to_list(text)
   return list
 end
 
+-- What a zone changes: the day of "today", and texts without an offset.
+local function in_zone(text, now_ms, zone)
+  if text:match "^%s*today%s*$" then return time.floor(now_ms, "P1D", zone), false end
+  local ms = time.parse(text, zone)
+  return ms, ms and true
+end
+
 -- Readers take the parameter, the text and the binding context; they give the value, or nil and what is wrong.
 local readers = {
   string = function(_, text) return text end,
-  time = function(_, text, context)
-    local ms, explicit = core_time.resolve(text, context.now_ms)
+  time = function(param, text, context)
+    local ms, explicit
+    if param.zone then ms, explicit = in_zone(text, context.now_ms, param.zone) end
+    if not ms then ms, explicit = core_time.resolve(text, context.now_ms) end
     if not ms then return nil, tostring(explicit) end
     local grain = context.grain_ms
     if grain and ms % grain ~= 0 then

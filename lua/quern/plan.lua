@@ -2,7 +2,6 @@
 local core_run = require "quern.core.run"
 local env = require "quern.core.env"
 local json = require "quern.core.json"
-local chunk_views = require "quern.chunk"
 local columns = require "quern.columns"
 local grant = require "quern.grant"
 local options = require "quern.options"
@@ -14,21 +13,21 @@ local M = {}
 
 local SHOWN = 12
 
-local function chunk_lines(tree, lines)
+local function chunk_lines(cut, tree, lines)
   local ids = tree:leaves()
   for index, id in ipairs(ids) do
     if index > SHOWN then
       lines[#lines + 1] = ("  … %d more"):format(#ids - SHOWN)
       break
     end
-    lines[#lines + 1] = "  " .. chunk_views.view(tree:range(id)).id
+    lines[#lines + 1] = "  " .. cut.view(tree:range(id)).id
   end
   return #ids
 end
 
 local function first_request(bound, tree)
   local first = tree:leaves()[1]
-  local request = bound.query.request(bound.params, chunk_views.view(tree:range(first)))
+  local request = bound.query.request(bound.params, bound.cut.view(tree:range(first)))
   return bound.query.pages:walk(pages.copy(request), bound.params).request
 end
 
@@ -78,7 +77,7 @@ end
 ---@return table result  exit 0; `text` for people, `chunks`, `seconds`
 function M.describe(bound)
   run.compile(bound) -- a path that does not compile is told here too
-  local tree = core_run.tree(bound.tree)
+  local tree = core_run.tree(bound.cut.tree)
   local summary = bound.query.summary
   local lines = { "query " .. bound.query.name .. (summary and ": " .. summary or "") }
   for _, name in ipairs(options.names(bound.params)) do
@@ -86,7 +85,7 @@ function M.describe(bound)
   end
   local at = #lines + 1
   lines[at] = ""
-  local count = chunk_lines(tree, lines)
+  local count = chunk_lines(bound.cut, tree, lines)
   lines[at] = ("%d chunk%s, each at least one request:"):format(count, count == 1 and "" or "s")
   if bound.query.prepare then lines[#lines + 1] = "prepare runs first and may send requests of its own" end
   request_lines(bound, tree, lines)

@@ -46,8 +46,9 @@ end
 function Run:chunk_json(chunk)
   local text = self.chunk_texts[chunk]
   if not text then
-    text = json.encode { id = chunk.id, from = chunk.from and chunk.from:iso("ms"), to = chunk.to and chunk.to:iso("ms"),
-                         interval = chunk.interval }
+    local plain = {}
+    for name, value in pairs(chunk) do plain[name] = instant.is(value) and value:iso("ms") or value end
+    text = json.encode(plain)
     self.chunk_texts[chunk] = text
   end
   return text
@@ -60,7 +61,7 @@ end
 
 -- Rows of a page are there: counts those that come before rows of an earlier place in the plan.
 function Run:arrived(leaf, page)
-  local place = leaf.chunk.from and leaf.chunk.from.ms or leaf.id
+  local place = self.tree:range(leaf.id) or leaf.id
   local last = self.last_arrived
   if last and (place < last.place or (place == last.place and page < last.page)) then
     self.counts.overtakes = self.counts.overtakes + 1
@@ -85,15 +86,17 @@ function Run:failed(leaf, err)
 end
 
 function Run:split(leaf, err)
-  local first, second = self.tree:split(leaf.id)
+  local first, second
+  if self.cut.split then first, second = self.cut.split(self.tree, leaf.id, leaf.chunk)
+  else first, second = self.tree:split(leaf.id) end
   if not first then
     if second == "whole" then
       err.exit = 5
       err.message = tostring(err.message) .. "; this query cannot be split: ask for less, or give it a chunk policy"
       error(err, 0)
     end
-    return self:give_up(leaf, errors.new("too_large", ("%s, and half of the chunk would be below the floor"):format(
-      tostring(err.message)), { status = err.status }))
+    return self:give_up(leaf, errors.new("too_large", ("%s, and %s"):format(tostring(err.message), self.cut.smallest),
+      { status = err.status }))
   end
   self.counts.splits = self.counts.splits + 1
   event.emit { type = "split", leaf = leaf.label, into = { self:label(first), self:label(second) },
@@ -275,20 +278,20 @@ end
 
 local function open(bound, opts)
   local run = setmetatable({
-    id = opts.run_id, query = bound.query, params = bound.params, client = bound.client, format = bound.format,
+    id = opts.run_id, query = bound.query, params = bound.params, client = bound.client, format = bound.format, cut = bound.cut,
     changed = task.event(), active = 0, holes = {}, counted = {}, chunk_texts = setmetatable({}, { __mode = "k" }),
     completeness = bound.completeness, plugins = bound.plugins or {},
     counts = { pages = 0, bytes = 0, leaves = 0, splits = 0, restarts = 0, refetches = 0, overtakes = 0 }, started_ms = task.now(),
   }, Run)
   local query = bound.query
   local err
-  run.tree = core_run.tree(bound.tree)
+  run.tree = core_run.tree(bound.cut.tree)
   run.plan = M.compile(bound)
   run.sink, err = core_run.sink { path = opts.output, format = bound.format, header = run.plan:header(), run = run.id }
   if not run.sink then return nil, err end
   run.sequencer = core_run.sequencer {
     tree = run.tree, plan = run.plan, sink = run.sink, key = query.key ~= nil, owner = query.owner ~= nil,
-    order = query.order ~= nil, from = bound.tree.from, to = bound.tree.to, spool_dir = opts.spool_dir,
+    order = query.order ~= nil, from = bound.cut.tree.from, to = bound.cut.tree.to, spool_dir = opts.spool_dir,
   }
   return run
 end

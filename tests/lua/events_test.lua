@@ -190,7 +190,7 @@ local function execute(on_event, more)
   local options = { run_id = "x", output = output, workers = 1, concurrency = 1 }
   for key, value in pairs(more or {}) do options[key] = value end
   local summary, err = run.execute({ query = query, params = RANGE, client = assert(http.client(query.client)), format = "csv", now_ms = RANGE.to.ms,
-                                     tree = chunk.bind(query.chunk, RANGE) }, options)
+                                     cut = chunk.bind(query.chunk, RANGE) }, options)
   os.remove(output)
   return summary, err
 end

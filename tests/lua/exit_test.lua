@@ -23,7 +23,7 @@ local function bound(days)
   }
   local params = { from = instant.new(START), to = instant.new(START + days * DAY) }
   return { query = query, params = params, client = assert(http.client(query.client)), format = "csv", now_ms = START,
-           tree = chunk.bind(query.chunk, params) }
+           cut = chunk.bind(query.chunk, params) }
 end
 
 local function execute(days, serve)

@@ -172,7 +172,7 @@ local function execute(definition, opts, completeness)
   for key, value in pairs(opts or {}) do options[key] = value end
   local summary = assert(run.execute({
     query = definition, params = {}, client = assert(http.client(definition.client)), format = "csv", now_ms = 0,
-    tree = chunk.bind(definition.chunk, {}), completeness = completeness,
+    cut = chunk.bind(definition.chunk, {}), completeness = completeness,
   }, options))
   local file = io.open(output, "rb")
   local text = file and file:read "a"

@@ -48,7 +48,7 @@ end
 local function bound(query, days)
   local params = { from = instant.new(START), to = instant.new(START + (days or 20) * DAY) }
   return { query = query, params = params, client = http.client(query.client), format = "csv", now_ms = START + 100 * DAY,
-           tree = chunk.bind(query.chunk, params) }
+           cut = chunk.bind(query.chunk, params) }
 end
 
 local function execute(query, opts, days)

@@ -159,14 +159,29 @@ function time.parse(text) end
 function time.resolve(text, now_ms) end
 ---@param ms integer
 ---@param digits? 0|3  of the seconds; default 3
+---@param zone? string  local time with its offset, instead of UTC
 ---@return string
-function time.format(ms, digits) end
+function time.format(ms, digits, zone) end
+--- Is it the name of a time zone?
+---@param name string
+---@return true?
+---@return quern.Error? err  kind "time"
+function time.zone(name) end
+---@param ms integer
+---@param zone string
+---@return integer ms  local clocks ahead of UTC
+function time.offset(ms, zone) end
+---@param local_ms integer  a local time, as the milliseconds that it would have in UTC
+---@param zone string
+---@return integer ms
+function time.instant(local_ms, zone) end
 --- Raises for a malformed duration, and out of the years 1 to 9999.
 ---@param ms integer
 ---@param duration string  ISO 8601
 ---@param times? integer  default 1
+---@param zone? string  months and days are counted on its calendar
 ---@return integer ms
-function time.add(ms, duration, times) end
+function time.add(ms, duration, times, zone) end
 ---@param ms integer
 ---@param grain string  fixed ISO 8601 duration
 ---@return integer ms
