@@ -19,23 +19,32 @@ static const struct cli_option options[] = {
     EMULATED("start", CLI_TEXT, "DATE", "first day of the data set (default 2024-01-01)"),
     EMULATED("prefix", CLI_TEXT, "PATH", "path prefix of the API"),
     EMULATED("max-records", CLI_NUMBER, "N", "details_sliced: 413 above (default 5000)"),
+    EMULATED("max-buckets", CLI_NUMBER, "N", "interval_report: 413 above (default 5000)"),
+    EMULATED("max-hours", CLI_NUMBER, "N", "aggregate_tree: 413 above (default 5000)"),
+    EMULATED("job-ms", CLI_COUNT, "N", "interaction_search: how long a job runs (default 500)"),
+    EMULATED("absolute-links", CLI_FLAG, NULL, "links to next pages have scheme and host"),
     EMULATED("limit", CLI_COUNT, "N", "requests a minute and token, then 429 (default 0: none)"),
     EMULATED("token-life", CLI_NUMBER, "S", "seconds (default 3600)"),
     EMULATED("delay-ms", CLI_COUNT, "N", "answers wait up to this long, seeded (default 0)"),
     EMULATED("client-id", CLI_TEXT, "ID", "the OAuth client that is let in (default demo)"),
     EMULATED("client-secret", CLI_TEXT, "TEXT", "its secret (default demo-secret)"),
     {0, "fault", CLI_TEXT, "RULE", NULL, NULL,
-     "such as 429:times=2,retry_after=1 or reset:share=0.05; may be given again"},
+     "what goes wrong, such as 429:times=2,retry_after=1; may be given again; see below"},
     {'p', "param", CLI_PAIR, "KEY=VALUE", NULL, NULL, "any other parameter of the serving script"},
     CLI_LOG_OPTION,
+    {0, "log-level", CLI_CHOICE, "debug|info|warn|error", "debug|info|warn|error", NULL,
+     "least level of the lines that are logged (default: info); debug: one for each fault"},
     CLI_HELP_OPTION,
     {0},
 };
 
 static bool is_parameter(const struct cli_option *option)
 {
-    return !option->key && option->value && strcmp(option->name, "fault") != 0 && strcmp(option->name, "log") != 0 &&
-           strcmp(option->name, "param") != 0;
+    static const char *const others[] = {"fault", "param", "log", "log-level", "help"};
+
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strcmp(option->name, others[i]) == 0) return false;
+    return !option->key;
 }
 
 static int add_parameter(struct qn_buf *out, const struct cli_given *given)
@@ -44,7 +53,7 @@ static int add_parameter(struct qn_buf *out, const struct cli_given *given)
     size_t size = strlen(given->option->name);
 
     for (size_t i = 0; i <= size; i++) name[i] = (char)(given->option->name[i] == '-' ? '_' : given->option->name[i]);
-    return cli_add_member(out, name, given->value);
+    return cli_add_member(out, name, given->value ? given->value : "true");
 }
 
 /* Fault rules hold commas, so they travel as a JSON array. */
@@ -93,7 +102,8 @@ static void on_event(void *user, struct cli_event *event)
     fflush(stdout);
     fprintf(stderr,
             "try, in another terminal:\n"
-            "  export GENESYS_BASE_URL=http://%s:%s%s GENESYS_CLIENT_ID=%s GENESYS_CLIENT_SECRET=%s\n"
+            "  export GENESYS_BASE_URL=http://%s:%s%s GENESYS_CLIENT_ID=%s GENESYS_CLIENT_SECRET=%s "
+            "GENESYS_ORGANIZATION_ID=demo\n"
             "  quern run details_sliced -p from=%s -p to=2024-02-01 -o conversations.json\n",
             cli_event_text(event, "host"), cli_event_text(event, "port"), prefix ? prefix : "", id ? id : "demo",
             secret ? "..." : "demo-secret", start ? start : "2024-01-01");
@@ -113,6 +123,7 @@ static int run(const struct cli_args *args)
         struct cli_call call = {
             .command = "serve",
             .options = request.data,
+            .log_level = cli_args_get(args, "log-level"),
             .log_json = log && !strcmp(log, "json"),
             .on_event = on_event,
             .user = (void *)args,
@@ -131,9 +142,45 @@ const struct cli_command cli_emulate = {
     .most_words = 0,
     .summary = "serve a local Genesys-like API for trying things without an account",
     .options = options,
-    .more = "It listens on 127.0.0.1 until it is interrupted. Faults: an HTTP status, or reset, truncate, malformed, "
-            "html, slow,\n"
-            "revoke, repeat; with times=, skip=, every=, share=, on=token, retry_after=, after=.\n\n"
-            "  quern emulate --port 8080 --days 90 --fault 429:times=1,retry_after=2\n",
+    .more =
+        "It listens on 127.0.0.1 until it is interrupted.\n\n"
+        "A fault is KIND[:key=value,...]. Which requests it meets:\n\n"
+        "  times=N     at most so many (default 1; with every or share, all)\n"
+        "  skip=N      so many pass first\n"
+        "  every=N     each n-th\n"
+        "  share=X     this share of them, 0 to 1, seeded\n"
+        "  on=WHAT     data (all but token; default), token, a dialect, or a step of the search\n"
+        "  path=TEXT   those with this text in path or url query\n\n"
+        "Dialects are sliced, paged, intervals, tree and search; its steps are submit, poll, results and cancel.\n\n"
+        "Instead of an answer:\n\n"
+        "  400 ... 599        that status; retry_after=S, message=TEXT (the rest of the rule)\n"
+        "  unavailable        503 for seconds=N (60); retry_after=S\n"
+        "  revoke             401, and the token is good no more\n"
+        "  foreign_redirect   307 to the origin to=URL\n"
+        "  html               200 with a page of HTML\n"
+        "  repeat             the answer before this one\n"
+        "  reset              the connection is reset\n\n"
+        "Another page than the right one:\n\n"
+        "  duplicate      begins with the last record of the page before\n"
+        "  late           the last records=N (1) are there only when it is asked for again\n"
+        "  short          by=N records fewer (half), though it is not the last; the next page goes on from there\n"
+        "  wrong_total    a total that is off by=N (7)\n"
+        "  wrong_pages    a page count that is off by=N (1)\n"
+        "  foreign_link   a next link to the origin to=URL\n\n"
+        "Jobs of a search:\n\n"
+        "  job_failed       the job fails, with message=TEXT\n"
+        "  job_stuck        the job runs for ever\n"
+        "  cursor_expired   400, and all cursors of the job so far are good no more\n\n"
+        "The answer on its way:\n\n"
+        "  slow           after=S seconds late (2)\n"
+        "  truncate       half of the body\n"
+        "  malformed      the body without its last byte\n"
+        "  bom            a byte order mark before the body\n"
+        "  gzip           packed, if the request accepts it\n"
+        "  chunked        in chunks, without its length\n"
+        "  huge_headers   bytes=N (60000) of headers\n"
+        "  close          the connection is closed behind it\n\n"
+        "  quern emulate --port 8080 --days 90 --fault 429:times=1,retry_after=2\n"
+        "  quern emulate --fault cursor_expired --fault unavailable:seconds=120,on=poll --fault gzip:every=1\n",
     .run = run,
 };

@@ -10,8 +10,9 @@
 ---     path   only requests whose path and url query contain this text
 ---
 --- Other keys belong to a kind. The value of `message` is the rest of the rule, commas included.
-local validate = require "quern.validate"
 local json = require "quern.json"
+local log = require "quern.log"
+local validate = require "quern.validate"
 local kinds = require "kinds"
 local page = require "page"
 
@@ -61,7 +62,7 @@ local function parse(text)
   local word, rest = text:match "^([^:]*):?(.*)$"
   local kind, status = kind_of(text, word)
   local own = kind.keys or {}
-  local rule = { kind = kind, name = status and "status" or word, status = status, on = "data", met = 0, seen = 0 }
+  local rule = { kind = kind, word = word, name = status and "status" or word, status = status, on = "data", met = 0, seen = 0 }
   for key, value in pairs(pairs_of(text, rest)) do
     local wanted = COMMON[key] or own[key]
     must(text, not wanted and validate.enum(key, sorted(COMMON, own), "key") or nil)
@@ -102,14 +103,19 @@ local function concerns(rule, ask)
   return not rule.path or (ask.path .. "?" .. ask.request.query):find(rule.path, 1, true) ~= nil
 end
 
--- Counts a request that a rule concerns; true if it meets it.
-local function counts(self, rule)
-  rule.seen = rule.seen + 1
+local function due(self, rule)
   if rule.over and os.time() < rule.over then return true end -- an outage goes on
   if rule.seen <= (rule.skip or 0) or rule.met >= rule.times then return false end
   if rule.every and (rule.seen - (rule.skip or 0)) % rule.every ~= 0 then return false end
-  if rule.share and self:chance() >= rule.share then return false end
+  return not rule.share or self:chance() < rule.share
+end
+
+-- Counts a request that a rule concerns; true if it meets it.
+local function counts(self, rule, ask)
+  rule.seen = rule.seen + 1
+  if not due(self, rule) then return false end
   rule.met = rule.met + 1
+  log.debug(("fault %s: %s %s"):format(rule.word, ask.request.method, ask.path), { fault = rule.word, step = ask.step })
   return true
 end
 
@@ -117,7 +123,7 @@ end
 function Faults:meets(name, ask)
   local met
   for _, rule in ipairs(self.rules) do
-    if rule.name == name and concerns(rule, ask) and counts(self, rule) then met = met or rule end
+    if rule.name == name and concerns(rule, ask) and counts(self, rule, ask) then met = met or rule end
   end
   return met
 end
@@ -126,7 +132,7 @@ end
 function Faults:instead(ask)
   local met
   for _, rule in ipairs(self.rules) do
-    if rule.kind.instead and concerns(rule, ask) and counts(self, rule) then met = met or rule end
+    if rule.kind.instead and concerns(rule, ask) and counts(self, rule, ask) then met = met or rule end
   end
   return met and met.kind.instead(met, ask)
 end
@@ -134,7 +140,7 @@ end
 local function change(self, stage, ask, answer)
   for _, rule in ipairs(self.rules) do
     local kind = rule.kind
-    if kind[stage] and concerns(rule, ask) and (not kind.fits or kind.fits(rule, ask, answer)) and counts(self, rule) then
+    if kind[stage] and concerns(rule, ask) and (not kind.fits or kind.fits(rule, ask, answer)) and counts(self, rule, ask) then
       answer = kind[stage](rule, ask, answer) or answer
     end
   end

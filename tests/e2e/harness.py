@@ -100,6 +100,39 @@ class Server:
             self.process.stdout.close()
 
 
+class Emulator:
+    """quern emulate as a process. Use with `with`; it must end well."""
+
+    def __init__(self, bench, *options):
+        self.errors = tempfile.TemporaryFile()  # pylint: disable=consider-using-with
+        self.process = bench.start("emulate", "--log-level", "debug", *options, stderr=self.errors)
+        line = self.process.stdout.readline().decode()
+        check(line.startswith("listening on http://"), "emulate: %r %s", line, self.said())
+        self.url = line.split()[-1]
+        self.env = {"GENESYS_BASE_URL": self.url, "GENESYS_CLIENT_ID": "demo", "GENESYS_CLIENT_SECRET": "demo-secret",
+                    "GENESYS_ORGANIZATION_ID": "demo"}
+
+    def __enter__(self):
+        return self
+
+    def said(self):
+        self.errors.seek(0)
+        return self.errors.read().decode()
+
+    def faults(self, kind):
+        """How many requests met a fault of this kind so far."""
+        return self.said().count("debug: fault %s: " % kind)
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGINT)
+        self.process.communicate(timeout=20)
+        err = self.said()
+        self.errors.close()
+        check(self.process.returncode in (0, 130) and "left open" not in err and "Sanitizer" not in err,
+              "the emulator ended with %s: %s", self.process.returncode, err)
+        check(" failed: " not in err, "the emulator: %s", err)
+
+
 class Bench:
     """One case's folder and the program under test."""
 

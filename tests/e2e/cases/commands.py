@@ -1,4 +1,4 @@
-"""plan, path, help, version, emulate, the log, the progress display, an installed tree and the embedding API."""
+"""plan, path, help, version, the log, the progress display, an installed tree and the embedding API."""
 import json
 import os
 import pty
@@ -13,7 +13,6 @@ import truth
 from harness import CLIENT_ID, HERE, ROOT, Server, case, check, equal, same_rows
 
 RANGE = ["-p", "from=2024-01-01", "-p", "to=2024-01-31"]
-DEMO = {"GENESYS_CLIENT_ID": "demo", "GENESYS_CLIENT_SECRET": "demo-secret"}
 
 
 @case()
@@ -97,52 +96,6 @@ def progress_on_a_terminal(bench):
     check(b"resuming in" in text, "why it waits: %r", text)
     last = text.split(b"\r\x1b[K")[-1]
     check(last.startswith(b"quern: details_sliced complete"), "the display does not clear itself: %r", last)
-
-
-class Emulator:
-    def __init__(self, bench, *options):
-        self.process = bench.start("emulate", *options)
-        line = self.process.stdout.readline().decode()
-        check(line.startswith("listening on http://"), "emulate: %r %r", line, line or self.process.stderr.read())
-        self.env = {**DEMO, "GENESYS_BASE_URL": line.split()[-1]}
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.send_signal(signal.SIGINT)
-        err = self.process.communicate(timeout=20)[1].decode()
-        check(self.process.returncode in (0, 130) and "left open" not in err and "Sanitizer" not in err,
-              "the emulator ended with %s: %s", self.process.returncode, err)
-
-
-FAULTS = ["429:times=2,retry_after=1", "502", "reset", "truncate", "malformed", "html", "revoke:skip=3", "slow:after=0.3"]
-
-
-@case(few=True)
-def emulator(bench):
-    options = ["--days", 60, "--rate", 40, "--seed", 7, "--prefix", "/p", "--max-records", 300]
-    data = dataset.DataSet(7, 60, 40)
-    whole = dataset.parse_ms("2024-01-01"), dataset.parse_ms("2024-03-01")
-    words = ["-p", "from=2024-01-01", "-p", "to=2024-03-01"]
-    for faults in [[], FAULTS]:
-        with Emulator(bench, *options, *[word for fault in faults for word in ("--fault", fault)]) as served:
-            bench.quern("run", "details_sliced", *words, "-o", "out.json", env=served.env).expect(0)
-            same_rows(bench.read("out.json"), truth.details_sliced(data, *whole).encode())
-            bench.quern("run", "details_paged", *words, "-p", "pace=1ms", "-p", "page_size=200", "-o", "out.csv", env=served.env).expect(0)
-            same_rows(bench.read("out.csv"), truth.details_paged(data, *whole).encode())
-
-
-@case()
-def emulator_each_fault(bench):
-    data = dataset.DataSet(1, 2, 40)
-    whole = dataset.parse_ms("2024-01-01"), dataset.parse_ms("2024-01-03")
-    for fault in FAULTS[:-2] + ["revoke:skip=1", "repeat:skip=1", "500", "408", "425", "429:on=token,retry_after=0", "502:on=token"]:
-        with Emulator(bench, "--days", 2, "--rate", 40, "--fault", fault) as served:
-            result = bench.quern("run", "details_paged", "-p", "from=2024-01-01", "-p", "to=2024-01-03", "-p", "page_size=20", "-p", "pace=1ms",
-                                 "-o", "out.csv", env=served.env)
-            check(result.status == 0, "%s: exit %s: %s", fault, result.status, result.err)
-            same_rows(bench.read("out.csv"), truth.details_paged(data, *whole).encode())
 
 
 @case()

@@ -4,8 +4,7 @@ import json
 import os
 import subprocess
 
-from commands import Emulator
-from harness import ROOT, case, check, equal
+from harness import ROOT, Emulator, case, check, equal
 
 TEMPLATES = sorted(os.listdir(os.path.join(ROOT, "examples/starter")))
 
