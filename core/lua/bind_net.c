@@ -1,9 +1,11 @@
-/* bind_net.c - quern.core.url and quern.core.header. Conversion only; see net/url.h and net/header.h. */
+/* bind_net.c - quern.core.url and quern.core.header. Conversion only; see net/url.h, net/header.h and
+ * net/link.h. */
 #include <lauxlib.h>
 
 #include "lua/bind.h"
 #include "lua/luax.h"
 #include "net/header.h"
+#include "net/link.h"
 #include "net/url.h"
 
 #define TEXT "quern.text"
@@ -133,9 +135,22 @@ static int l_header_retry_after(lua_State *L)
     return 1;
 }
 
+/* header.link(value, rel) -> target | nil | nil, err */
+static int l_header_link(lua_State *L)
+{
+    struct qn_err err;
+    size_t size, target_size;
+    const char *value = luaL_checklstring(L, 1, &size), *target;
+    int rc = qn_link_find(value, size, luaL_checkstring(L, 2), &target, &target_size, &err);
+    if (rc < 0) return qn_lua_fail(L, "body", &err);
+    if (rc == 0) return 0;
+    lua_pushlstring(L, target, target_size);
+    return 1;
+}
+
 int luaopen_quern_core_header(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"retry_after", l_header_retry_after}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"retry_after", l_header_retry_after}, {"link", l_header_link}, {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }

@@ -1,10 +1,11 @@
-/* Retry-After and dates, and URLs from foreign bytes: no crash, and what the rest of quern leans on holds.
+/* Retry-After, dates and links, and URLs from foreign bytes: no crash, and what the rest of quern leans on holds.
  * Input: a base, a current URL, a link and a header value, one a line. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "net/header.h"
+#include "net/link.h"
 #include "net/url.h"
 
 #define WALL INT64_C(1709294400000)
@@ -17,9 +18,21 @@
         }                                                                                                              \
     } while (0)
 
+static void check_link(const char *value)
+{
+    size_t size = strlen(value), target_size = 0;
+    const char *target = NULL;
+    struct qn_err err = {0};
+    int rc = qn_link_find(value, size, "next", &target, &target_size, &err);
+    must(rc >= 0 || (rc == QN_ESYNTAX && err.offset <= size));
+    if (rc > 0)
+        must(target > value && target[-1] == '<' && target[target_size] == '>' && !memchr(target, '>', target_size));
+}
+
 static void check_header(const char *value)
 {
     int64_t wait_ms = -1;
+    check_link(value);
     if (qn_header_retry_after(value, WALL, &wait_ms)) must(wait_ms >= 0 && wait_ms <= QN_RETRY_AFTER_MAX_MS);
     qn_header_media_is_json(value);
     qn_header_media_is(value, "text/html");

@@ -1,7 +1,10 @@
-/* Retry-After, media types, looking headers up. */
+/* Retry-After, media types, links, looking headers up. */
+#include <stdio.h>
+
 #include "net_world.h"
 
 #include "net/header.h"
+#include "net/link.h"
 
 /* 2024-03-01T12:00:00Z, a Friday */
 #define NOW INT64_C(1709294400000)
@@ -39,6 +42,62 @@ static void test_retry_after_nonsense(void **state)
                                        "1,2", "1s", "soon", "0x10", "Fri, 01 Mar", "NaN"};
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) assert_int_equal(wait_of(rows[i]), -1);
+}
+
+/* The target, "-" for no such link, "!" and where it is no list of links. */
+static const char *link_of(const char *value, const char *rel)
+{
+    static char text[200];
+    struct qn_err err = {0};
+    const char *target;
+    size_t size;
+    int rc = qn_link_find(value, strlen(value), rel, &target, &size, &err);
+    if (rc == 0) return "-";
+    if (rc < 0) {
+        assert_int_equal(rc, QN_ESYNTAX);
+        snprintf(text, sizeof text, "!%zu", err.offset);
+    } else {
+        snprintf(text, sizeof text, "%.*s", (int)size, target);
+    }
+    return text;
+}
+
+static void test_link(void **state)
+{
+    static const char *const rows[][2] = {
+        {"<https://h/x?page=2>; rel=\"next\"", "https://h/x?page=2"},
+        {"</x?a=1,2;b>; rel=next", "/x?a=1,2;b"},
+        {"<p1>; rel=\"prev\", <p3>; rel=\"next\", <p9>; rel=\"last\"", "p3"},
+        {"<p1>;rel=prev,<p3>;rel=next", "p3"},
+        {" , <p3> ; title=\"a, <b>; rel=\\\"next\\\"\" ; REL = NeXt ,", "p3"},
+        {"<p1>; title=\"rel=next\"", "-"},
+        {"<p3>; rel=\"last next\"", "p3"},
+        {"<p3>; rel=\"\tnext  archives\"", "p3"},
+        {"<p3>; rel=\"n\\ext\"", "p3"},
+        {"<p3>; rel=\"nextpage\"", "-"},
+        {"<p3>; rel=\"nex\"", "-"},
+        {"<p3>; rel=\"prev\"; rel=\"next\"", "-"},
+        {"<p3>; rel=\"next\"; rel=\"prev\"", "p3"},
+        {"<p3>; rel=next; anchor=\"#part\", <p4>; rel=next", "p4"},
+        {"<p3>; rel=next; title*=UTF-8''a%20b;; crossorigin; x", "p3"},
+        {"<>; rel=next", ""},
+        {"<p3>; rel=https://h/rels/next", "-"},
+        {"<p3>", "-"},
+        {"", "-"},
+        {" \t,, ", "-"},
+        {"p3; rel=next", "!0"},
+        {"<p3; rel=next", "!1"},
+        {"<p1>; rel=prev <p3>; rel=next", "!15"},
+        {"<p1>; rel=\"prev\" <p3>; rel=next", "!17"},
+        {"<p1>; rel=\"next", "!15"},
+        {"<p1>; rel=\"next\\", "!16"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *got = link_of(rows[i][0], "next");
+        if (strcmp(got, rows[i][1]) != 0) fail_msg("%s: got %s, wanted %s", rows[i][0], got, rows[i][1]);
+    }
+    assert_string_equal(link_of("<p>; rel=\"HTTPS://h/Rel\"", "https://h/rel"), "p");
 }
 
 static void test_find(void **state)
@@ -83,6 +142,7 @@ int main(void)
         cmocka_unit_test(test_retry_after_seconds),
         cmocka_unit_test(test_retry_after_dates),
         cmocka_unit_test(test_retry_after_nonsense),
+        cmocka_unit_test(test_link),
         cmocka_unit_test(test_find),
         cmocka_unit_test(test_media),
         cmocka_unit_test(test_valid),
