@@ -189,12 +189,13 @@ static int l_batch_counts(lua_State *L)
 static void push_facts(lua_State *L, struct job *job, void **box)
 {
     char digest[33];
-    lua_createtable(L, 0, 5); /* [..., box, facts] */
+    lua_createtable(L, 0, 6); /* [..., box, facts] */
     lua_pushvalue(L, -2);
     lua_setfield(L, -2, "doc");
     lua_pushboolean(L, job->facts.records_present);
     lua_setfield(L, -2, "present");
     set_integer(L, "count", job->facts.record_count);
+    set_integer(L, "items", job->facts.item_count);
     snprintf(digest, sizeof digest, "%016llx%016llx", (unsigned long long)job->facts.digest.hi,
              (unsigned long long)job->facts.digest.lo);
     lua_pushstring(L, digest);

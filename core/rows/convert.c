@@ -47,12 +47,26 @@ static int count_record(void *context, const qn_node *levels)
     return 0;
 }
 
+/* The outermost records; the innermost are counted. */
+static int count_items(const struct qn_plan *plan, const struct qn_doc *doc, struct qn_facts *facts)
+{
+    facts->item_count = facts->record_count;
+    if (plan->level_count == 1) return 0;
+    struct qn_nodes list;
+    qn_nodes_init(&list);
+    int rc = qn_path_select(plan->records[0], doc, QN_ROOT, &list);
+    facts->item_count = list.count;
+    qn_nodes_free(&list);
+    return rc;
+}
+
 static int read_facts(const struct qn_plan *plan, const struct qn_doc *doc, struct qn_facts *facts)
 {
     int rc = qn_records_present(plan, doc);
     if (rc < 0) return rc;
     facts->records_present = rc > 0;
     rc = qn_records_walk(plan, doc, count_record, &facts->record_count);
+    if (rc >= 0) rc = count_items(plan, doc, facts);
     if (rc < 0 || plan->fact_count == 0) return rc;
     facts->facts = qn_calloc(plan->fact_count, sizeof *facts->facts);
     if (!facts->facts) return QN_ENOMEM;

@@ -77,6 +77,7 @@ int qn_plan_header(const struct qn_plan *plan, struct qn_buf *out);
 struct qn_facts {
     bool records_present; /* the records array (outermost level) was there, empty or not */
     size_t record_count;  /* innermost records */
+    size_t item_count;    /* records of the outermost level: what an API counts its pages by */
     size_t fact_count;
     qn_node *facts;        /* in the order of the spec; freed by qn_facts_free */
     struct qn_hash digest; /* of the page's bytes: "seen before in this walk?" */

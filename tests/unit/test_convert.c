@@ -156,6 +156,24 @@ static void test_facts(void **state)
     qn_plan_unref(plan);
 }
 
+/* An API counts its pages by the outermost records, whatever is in them. */
+static void test_items(void **state)
+{
+    static const char *const levels[] = {"$.results[*]", "$.data[*]"};
+    struct qn_err err = {0};
+    struct qn_doc *doc = NULL;
+    struct qn_facts facts;
+    (void)state;
+    struct qn_plan *plan =
+        plan_of(&(struct qn_plan_spec){.records = levels, .record_levels = 2, .raw = true, .format = QN_FORMAT_NDJSON});
+    assert_int_equal(index_text(plan, "{\"results\":[{\"data\":[1,2]},{\"data\":[]},{}]}", &doc, &facts, &err), 0);
+    assert_int_equal(facts.record_count, 2);
+    assert_int_equal(facts.item_count, 3);
+    qn_facts_free(&facts);
+    qn_doc_unref(doc);
+    qn_plan_unref(plan);
+}
+
 static void test_levels(void **state)
 {
     (void)state;
@@ -477,6 +495,7 @@ int main(void)
         cmocka_unit_test(test_index_says_what_a_body_is),
         cmocka_unit_test(test_presence_and_counts),
         cmocka_unit_test(test_facts),
+        cmocka_unit_test(test_items),
         cmocka_unit_test(test_levels),
         cmocka_unit_test(test_keys_and_owners),
         cmocka_unit_test(test_raw),
