@@ -120,7 +120,7 @@ SEEDED = [
     ("lua/quern/retry.lua", "---@field cap? string  bound of every backoff\n", "", "does not describe its option 'cap'"),
     ("lua/quern/retry.lua", "---@field cap? string  bound of every backoff", "---@field cap? string", "does not describe its option 'cap'"),
     ("lua/quern/retry.lua", 'cap = { type = "string", default = "60s" },', "", "an option 'cap' that it does not take"),
-    ("lua/quern/pages.lua", "`stop`: the stop rule, see above; ", "", "does not describe its option 'stop'"),
+    ("lua/quern/pages.lua", " null, empty or absent ends the walk; `follow`: later requests, the same again by default;", "", "does not describe its option 'follow'"),
     ("lua/quern/json.lua", "---@param text string|quern.Bytes\n---@return any value", "---@return any value", "type of its parameter 'text'"),
     ("lua/quern/chunk.lua", "--- Half-open time ranges that cover [from, to).\n", "", "quern.chunk.by_time has no summary"),
     ("lua/quern/columns.lua", 'separator = "string",', 'separator = "string", prefix = "string",', "the option 'prefix' of COLUMN"),

@@ -435,6 +435,13 @@ static int l_view_raw(lua_State *L)
     return 1;
 }
 
+/* view.release(view): lets its document go now; it and every view made from it is dead */
+static int l_view_release(lua_State *L)
+{
+    qn_lua_close_doc(((struct view *)luaL_checkudata(L, 1, QN_LUA_VIEW))->holder);
+    return 0;
+}
+
 static int l_view_is_view(lua_State *L)
 {
     luaL_checkany(L, 1);
@@ -452,8 +459,8 @@ static int l_view_is_null(lua_State *L)
 int luaopen_quern_core_view(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"open", l_view_open},       {"table", l_view_table}, {"raw", l_view_raw}, {"is_view", l_view_is_view},
-        {"is_null", l_view_is_null}, {"path", l_view_path},   {NULL, NULL},
+        {"open", l_view_open},       {"table", l_view_table}, {"raw", l_view_raw},         {"is_view", l_view_is_view},
+        {"is_null", l_view_is_null}, {"path", l_view_path},   {"release", l_view_release}, {NULL, NULL},
     };
     make_scope(L);
     luaL_requiref(L, "quern.core.json", luaopen_quern_core_json, 0); /* null's name */

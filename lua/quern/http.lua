@@ -201,6 +201,20 @@ function Client:resolve(link, current_url)
   return absolute
 end
 
+--- The absolute URL that a request would go to; an error if that is another origin than the client's.
+---@param request quern.Request
+---@return string? url
+---@return table? err
+function Client:reach(request)
+  local absolute, err = target(self, request)
+  if not absolute then return nil, err end
+  if not url.same_origin(absolute, self.base) then
+    return nil, errors.new("denied", ("the next request leads to another origin (%s); the client may only reach %s"):format(
+      url.origin(absolute) or "?", self:origin()))
+  end
+  return absolute
+end
+
 --- Milliseconds that the client has waited because the API was not available (`run --wait`).
 ---@return integer
 function Client:paused_ms()

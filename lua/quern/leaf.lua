@@ -6,6 +6,7 @@ local task = require "quern.core.task"
 local errors = require "quern.core.error"
 local event = require "quern.core.event"
 local json = require "quern.core.json"
+local view = require "quern.core.view"
 local farewell = require "quern.farewell"
 local grant = require "quern.grant"
 
@@ -25,8 +26,8 @@ local WINDOW = 2
 ---@param id integer
 ---@return quern.Leaf
 function M.new(run, id)
-  local view = run.cut.view(run.tree:range(id))
-  return { id = id, chunk = view, label = view.id, received = 0, pages = 0 }
+  local chunk = run.cut.view(run.tree:range(id))
+  return { id = id, chunk = chunk, label = chunk.id, received = 0, pages = 0 }
 end
 
 local function where(leaf, page)
@@ -35,7 +36,7 @@ end
 
 -- Accepts a body (then the fetch has ended) or says why not; a refusal is retried as the failure table says.
 local function accept(run, response)
-  if response.status == 204 then return { present = false, count = 0, values = {} } end
+  if response.status == 204 then return { present = false, count = 0, items = 0, values = {} } end
   local facts, err = run.workers:index(response.body)
   if not facts then return nil, err end
   if not facts.present and not run.query.pages.missing_ok then
@@ -63,8 +64,9 @@ local function read_page(run, leaf, request)
   local values = facts.values or {}
   values.total = run.query.total and math.tointeger(values.total) or nil
   return {
-    number = leaf.pages, present = facts.present, count = facts.count, digest = facts.digest, doc = facts.doc,
-    values = values, null = json.null,
+    number = leaf.pages, present = facts.present, count = facts.count, items = facts.items, digest = facts.digest, doc = facts.doc,
+    values = values, headers = response.headers, null = json.null,
+    reach = function(following) return run.client:reach(following) end,
     resolve = function(link) return run.client:resolve(link, response.url) end,
   }
 end
@@ -98,6 +100,13 @@ local function repeated(seen, page)
   return false
 end
 
+-- The pager has had what it wanted of a page. Views of it would keep its memory until the collector comes.
+local function let_go(page)
+  for _, value in pairs(page.values) do
+    if view.is_view(value) then view.release(value) end
+  end
+end
+
 local function bound_passed(run, walk)
   return errors.new("limit", ("more than %d pages; narrow the range, use smaller chunks, or raise the bound"):format(walk.max),
     { bound = "pages", query = run.query.name })
@@ -122,6 +131,7 @@ local function walk_pages(run, leaf, walk, converting)
     if #converting >= WINDOW then settle(converting) end
     if page.doc then converting[#converting + 1] = task.spawn(pcall, convert, run, leaf, page) end
     request, err = walk.next(page)
+    let_go(page)
     if err then return nil, err end
     if request and leaf.pages >= walk.max then
       leaf.cut = bound_passed(run, walk)
@@ -155,14 +165,15 @@ local function results_of_job(run, leaf, request)
 end
 
 --- Walks the leaf once. On success its batches are with the sequencer; `leaf.received`, `leaf.pages`, `leaf.promise` (what
---- the API promised: a count, true, or nil) and `leaf.cut` (an error: the page bound ended the walk) are set. Waits.
+--- the API promised: a count, true, or nil), `leaf.doubt` (an error: the pager knows that a promise was not kept) and `leaf.cut` (an
+--- error: the page bound ended the walk) are set. Waits.
 ---@async
 ---@param run table
 ---@param leaf quern.Leaf
 ---@return boolean? ok
 ---@return table? err
 function M.walk(run, leaf)
-  leaf.received, leaf.pages, leaf.total, leaf.cut = 0, 0, nil, nil
+  leaf.received, leaf.pages, leaf.total, leaf.cut, leaf.doubt = 0, 0, nil, nil, nil
   local request, job_err = run:request_for(leaf)
   if run.query.job then request, job_err = results_of_job(run, leaf, request) end
   if not request then return nil, job_err end
@@ -170,7 +181,9 @@ function M.walk(run, leaf)
   local converting <close> = setmetatable({}, { __close = abandon })
   local ok, err = walk_pages(run, leaf, walk, converting)
   if not ok then return nil, err end
-  leaf.promise = leaf.total or (run.query.expect and run.query.expect(run.params, leaf.chunk)) or walk.promised()
+  local promised
+  promised, leaf.doubt = walk.promised()
+  leaf.promise = leaf.total or (run.query.expect and run.query.expect(run.params, leaf.chunk)) or promised
   return true
 end
 

@@ -58,7 +58,7 @@ t.test("owner needs a time chunk, order needs an owner", function()
 end)
 
 t.test("pagers are checked", function()
-  t.raises(function() quern.pages.number { size = 10, stop = "never" } end, "is not one of count, missing, empty, short")
+  t.raises(function() quern.pages.number { size = 10, stop = "never" } end, "is not one of count, empty, missing, short")
   t.raises(function() quern.pages.number { size = 10, stop = "count" } end, "needs the option 'count'")
   t.raises(function() quern.pages.next_link { path = "$.next", follow = { body = "maybe" } } end, "'same' or 'none'")
 end)

@@ -132,6 +132,9 @@ function view.table(value) end
 ---@param value quern.View
 ---@return string
 function view.raw(value) end
+--- Lets its document go now; it, and every view made from it, is dead.
+---@param value quern.View
+function view.release(value) end
 ---@param value any
 ---@return boolean
 function view.is_view(value) end
@@ -333,6 +336,11 @@ local header = {}
 ---@param wall_ms integer
 ---@return integer? ms  nil: cannot be read, or a date that has passed
 function header.retry_after(value, wall_ms) end
+---@param value string  of Link headers, joined with commas
+---@param rel string  a relation type, such as "next"
+---@return string? target  as it is written; nil: no such link
+---@return quern.Error? err  kind "body": it is no list of links
+function header.link(value, rel) end
 
 -- ---- flow: decisions; see core/net/{retry,limit,oauth}.h ----
 
@@ -434,7 +442,8 @@ local workers_methods = {}
 --- Waits. An error of kind "body": the body is not a page.
 ---@async
 ---@param body string|quern.Bytes
----@return { doc: quern.core.Doc, present: boolean, count: integer, digest: string, values: table<string, any> }?
+---@return { doc: quern.core.Doc, present: boolean, count: integer, items: integer, digest: string, values: table<string, any> }?  `count`:
+---  records; `items`: those of the outermost level
 ---@return quern.Error? err
 function workers_methods:index(body) end
 --- Takes the document. Waits.
