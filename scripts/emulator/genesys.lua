@@ -2,19 +2,19 @@
 ---
 ---     quern emulate --port 8080 --days 90 --fault 429:times=1,retry_after=2
 ---
---- Each dialect has a file: sliced, paged, intervals, tree, search. The data set and the answers are described in
---- docs/reference/emulator-data.md, fault rules in faults.lua, the faults themselves in kinds.lua.
+--- Each dialect has a file in genesys/: sliced, paged, intervals, tree, search. The data set and the answers are described in
+--- docs/reference/emulator-data.md, fault rules in genesys/faults.lua, the faults themselves in genesys/kinds.lua.
 local quern = require "quern"
-local ask = require "ask"
-local dataset = require "dataset"
-local faults = require "faults"
-local intervals = require "intervals"
-local paged = require "paged"
-local recent = require "recent"
-local search = require "search"
-local sliced = require "sliced"
-local tokens = require "tokens"
-local tree = require "tree"
+local ask = require "genesys.ask"
+local dataset = require "genesys.dataset"
+local faults = require "genesys.faults"
+local intervals = require "genesys.intervals"
+local paged = require "genesys.paged"
+local recent = require "genesys.recent"
+local search = require "genesys.search"
+local sliced = require "genesys.sliced"
+local tokens = require "genesys.tokens"
+local tree = require "genesys.tree"
 
 local problem = ask.problem
 

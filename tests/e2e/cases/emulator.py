@@ -372,6 +372,7 @@ def emulator_rules(bench):
                          ("foreign_link", ["it needs to="]), ("slow:after", ["key=value"]), ("502:every=0", ["every: 0 is below 1"]),
                          ("502:after=2", ['"after" is not one of'])]:
         bench.quern("emulate", "--fault", fault).expect(2, fault, *words)
+    bench.quern("run", "tree").expect(2, "no script named 'tree'")  # the emulator's parts are no scripts to run
     kinds = re.search(r'not one of (.*)$', bench.quern("emulate", "--fault", "-").err).group(1).split(", ")
     help_text = bench.quern("emulate", "--help").expect(0).out.decode()
     for kind in kinds:

@@ -13,8 +13,8 @@
 local json = require "quern.json"
 local log = require "quern.log"
 local validate = require "quern.validate"
-local kinds = require "kinds"
-local page = require "page"
+local kinds = require "genesys.kinds"
+local page = require "genesys.page"
 
 local COMMON = { times = "number", skip = "number", every = "number", share = "number", on = "text", path = "text" }
 local ON = { "data", "token", "sliced", "paged", "intervals", "tree", "search", "submit", "poll", "results", "cancel" }

@@ -3,8 +3,8 @@
 local json = require "quern.json"
 local quern = require "quern"
 local validate = require "quern.validate"
-local page = require "page"
-local urls = require "urls"
+local page = require "genesys.page"
+local urls = require "genesys.urls"
 
 local HOUR_MS = 3600000
 local METRICS = { "conversationCount", "handleDurationSum", "wrapupDurationSum" }

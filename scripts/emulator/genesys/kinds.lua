@@ -3,7 +3,7 @@
 --- `instead` makes an answer in place of the right one, and the request is not carried out. `page` changes a page before it is
 --- text, `body` the finished answer. A kind without these is asked for by the dialect that it concerns. `fits`: whether there is
 --- anything to do for the kind at this request; one that does not fit is not counted.
-local problem = require "ask".problem
+local problem = require "genesys.ask".problem
 
 local HTML = "<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>"
 local BOM = "\xEF\xBB\xBF"

@@ -1,5 +1,5 @@
 --- details_sliced: POST details/query with dateFrom and dateTo. One answer; 413 above max_records.
-local page = require "page"
+local page = require "genesys.page"
 
 local function set_of(list)
   local set = {}

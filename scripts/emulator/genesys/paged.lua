@@ -1,6 +1,6 @@
 --- details_paged: POST details/query with interval. Numbered pages; the count of pages is told unless page_count is off.
-local page = require "page"
-local set_of = require "sliced".set_of
+local page = require "genesys.page"
+local set_of = require "genesys.sliced".set_of
 
 local function queues_of(ask, body)
   if body.filters == nil then return nil end

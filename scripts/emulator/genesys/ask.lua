@@ -4,7 +4,7 @@
 local json = require "quern.json"
 local quern = require "quern"
 local validate = require "quern.validate"
-local urls = require "urls"
+local urls = require "genesys.urls"
 
 local ANALYTICS = "/api/v2/analytics/conversations"
 local CODES = { [400] = "bad.request", [401] = "bad.credentials", [403] = "missing.permissions", [404] = "not.found",

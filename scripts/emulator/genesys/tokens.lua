@@ -1,6 +1,6 @@
 --- The emulator's OAuth: tokens by client credentials (form body or Basic header), their life, and a limit per token.
-local base64 = require "base64"
-local urls = require "urls"
+local base64 = require "genesys.base64"
+local urls = require "genesys.urls"
 local clock = os.time
 
 local Tokens = {}

@@ -1,8 +1,8 @@
 --- interval_report: POST aggregates/query. Counts in buckets of time, 100 a page; `nextPage` leads on, the body is sent each time.
 local quern = require "quern"
 local validate = require "quern.validate"
-local page = require "page"
-local urls = require "urls"
+local page = require "genesys.page"
+local urls = require "genesys.urls"
 
 local MINUTE_MS = 60000
 local QUARTER_MS = 15 * MINUTE_MS

@@ -4,8 +4,8 @@ local http = require "quern.http"
 local log = require "quern.log"
 local task = require "quern.task"
 local validate = require "quern.validate"
-local criteria = require "criteria"
-local page = require "page"
+local criteria = require "genesys.criteria"
+local page = require "genesys.page"
 
 local LONGEST_MS = 365 * 86400000
 local SIZES = { name = "pageSize", min = 1, max = 10000 }
