@@ -238,7 +238,7 @@ def emulator_five_reports(bench):
 FAULTS = ["429:times=2,retry_after=1", "502", "500", "408:retry_after=1", "425", "reset", "truncate", "malformed", "html", "slow:after=0.1", "bom",
           "gzip:every=1", "chunked:every=1", "huge_headers", "close:every=1", "429:on=token,retry_after=0", "502:on=token", "gzip:on=token"]
 AFTER_THE_FIRST = ["revoke:skip=1", "repeat:skip=1", "duplicate:every=1", "short:every=1", "short:by=3,every=2", "reset:skip=1", "truncate:skip=1",
-                   "wrong_total:every=1", "wrong_pages:every=1,by=2"]
+                   "wrong_total:every=1", "wrong_pages", "wrong_pages:by=-1"]
 
 
 def each_fault(bench, name):
@@ -286,6 +286,12 @@ def emulator_many_faults_at_once(bench):
     with emulate(bench, *mixture) as server:
         for name in REPORTS:
             exact(bench, server, name, mixture)
+
+
+@case()
+def emulator_promises_too_much(bench):
+    with emulate(bench, "wrong_pages:every=1") as server:
+        pull(bench, server, "details_paged").expect(3, "the API promised 6 pages")
 
 
 @case()
