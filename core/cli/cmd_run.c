@@ -16,6 +16,8 @@ static const struct cli_option options[] = {
      "where rows go; its extension chooses the format (default: stdout)"},
     {0, "format", CLI_CHOICE, "csv|ndjson|json", "csv|ndjson|json", "format",
      "instead of the script's or the extension's"},
+    {0, "csv-safe", CLI_FLAG, NULL, NULL, "csv_safe",
+     "CSV: put ' before texts that a spreadsheet would run as formulas"},
     {0, "concurrency", CLI_NUMBER, "N", NULL, "concurrency", "leaves fetched side by side (default 4)"},
     {0, "workers", CLI_NUMBER, "N", NULL, "workers", "threads that convert pages (default: cores - 1)"},
     CLI_PLUGIN_OPTION,

@@ -182,6 +182,7 @@ int qn_lua_new_plan(lua_State *L)
     spec.owner = text_field(L, 1, "owner", "");
     spec.raw = flag(L, 1, "raw");
     spec.has_transform = flag(L, 1, "transform");
+    spec.csv_safe = flag(L, 1, "csv_safe");
     spec.format = (enum qn_format)choice(L, 1, "format", "", format_names, QN_FORMAT_NDJSON);
     struct qn_plan **box = lua_newuserdatauv(L, sizeof *box, 0);
     *box = NULL;
@@ -207,8 +208,9 @@ static int l_plan_header(lua_State *L)
     const struct qn_plan *plan = qn_lua_check_plan(L, 1);
     struct qn_buf header;
     luaL_Buffer out;
-    size_t most = 2; /* every byte doubled, quotes, a comma: room first, because making room may raise */
-    for (size_t i = 0; i < qn_plan_column_count(plan); i++) most += 3 * strlen(qn_plan_column_name(plan, i)) + 3;
+    size_t most = 2; /* every byte doubled or tripled, quotes, a comma, an apostrophe: room first, because making room
+                        may raise */
+    for (size_t i = 0; i < qn_plan_column_count(plan); i++) most += 3 * strlen(qn_plan_column_name(plan, i)) + 4;
     char *room = luaL_buffinitsize(L, &out, most);
     qn_buf_init(&header, most);
     int rc = qn_plan_header(plan, &header);

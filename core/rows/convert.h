@@ -57,6 +57,7 @@ struct qn_plan_spec {           /* borrowed during qn_plan_new */
     bool raw; /* the row is the record's own text */
     bool has_transform;
     enum qn_format format;
+    bool csv_safe; /* CSV: texts that a spreadsheet would run as formulas are guarded (csv.h) */
 };
 
 struct qn_plan;

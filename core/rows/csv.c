@@ -22,7 +22,13 @@ static size_t character(const unsigned char *text, size_t size)
     return length;
 }
 
-int qn_csv_text(struct qn_buf *out, const char *text, size_t size)
+/* What a spreadsheet takes for the beginning of a formula (OWASP, CSV injection). */
+static bool formula(const char *text, size_t size)
+{
+    return size > 0 && text[0] != 0 && strchr("=+-@\t\r", text[0]) != NULL;
+}
+
+int qn_csv_text(struct qn_buf *out, const char *text, size_t size, bool safe)
 {
     size_t start = 0, at = 0;
     bool quoted = size == 0;
@@ -30,6 +36,7 @@ int qn_csv_text(struct qn_buf *out, const char *text, size_t size)
         quoted = text[i] == ',' || text[i] == '"' || text[i] == '\r' || text[i] == '\n';
     }
     int rc = quoted ? qn_buf_add_byte(out, '"') : 0;
+    if (rc == 0 && safe && formula(text, size)) rc = qn_buf_add_byte(out, '\'');
     while (rc == 0 && at < size) {
         size_t length = character((const unsigned char *)text + at, size - at);
         if (length > 0 && text[at] != '"') {
@@ -51,7 +58,7 @@ int qn_csv_text(struct qn_buf *out, const char *text, size_t size)
     return rc;
 }
 
-static int add_cell(struct qn_buf *out, const struct qn_value *value)
+static int add_cell(struct qn_buf *out, const struct qn_value *value, bool safe)
 {
     switch (value->kind) {
     case QN_VALUE_MISSING:
@@ -60,19 +67,19 @@ static int add_cell(struct qn_buf *out, const struct qn_value *value)
     case QN_VALUE_INTEGER: return qn_json_integer(out, value->integer);
     case QN_VALUE_DOUBLE: return qn_decimal_double(out, value->number);
     case QN_VALUE_NUMBER: return qn_buf_add(out, value->text.data, value->text.size);
-    case QN_VALUE_TEXT:
-    case QN_VALUE_JSON: return qn_csv_text(out, value->text.data, value->text.size);
+    case QN_VALUE_TEXT: return qn_csv_text(out, value->text.data, value->text.size, safe);
+    case QN_VALUE_JSON: return qn_csv_text(out, value->text.data, value->text.size, false);
     }
     return 0;
 }
 
-int qn_csv_row(struct qn_buf *out, const struct qn_value *values, size_t count)
+int qn_csv_row(struct qn_buf *out, const struct qn_value *values, size_t count, bool safe)
 {
     size_t before = out->size;
     int rc = 0;
     for (size_t i = 0; i < count && rc == 0; i++) {
         if (i > 0) rc = qn_buf_add_byte(out, ',');
-        if (rc == 0) rc = add_cell(out, &values[i]);
+        if (rc == 0) rc = add_cell(out, &values[i], safe);
     }
     if (rc == 0 && out->size == before) rc = qn_buf_add(out, "\"\"", 2);
     return rc < 0 ? rc : qn_buf_add(out, "\r\n", 2);

@@ -89,7 +89,7 @@ int qn_emit_row(struct qn_emit *emit, const struct qn_value *values, struct qn_e
     if (rc < 0) return rc;
     rc = reserve_row(emit);
     if (rc == 0 && plan->format == QN_FORMAT_CSV) {
-        rc = qn_csv_row(&emit->bytes, values, plan->column_count);
+        rc = qn_csv_row(&emit->bytes, values, plan->column_count, plan->csv_safe);
     } else if (rc == 0) {
         rc = qn_ndjson_row(&emit->bytes, plan->members, values, plan->column_count);
         if (rc == 0 && plan->format == QN_FORMAT_NDJSON) rc = qn_buf_add_byte(&emit->bytes, '\n');

@@ -128,6 +128,7 @@ int qn_plan_new(const struct qn_plan_spec *spec, struct qn_plan **out, struct qn
     plan->raw = spec->raw;
     plan->has_transform = spec->has_transform;
     plan->format = spec->format;
+    plan->csv_safe = spec->csv_safe;
     rc = compile_records(plan, spec, err);
     if (rc == 0 && spec->key) rc = compile("key", spec->key, true, &plan->key, err);
     if (rc == 0 && spec->owner) rc = compile("owner", spec->owner, true, &plan->owner, err);
@@ -211,7 +212,7 @@ int qn_plan_header(const struct qn_plan *plan, struct qn_buf *out)
     int rc = 0;
     for (size_t i = 0; i < plan->column_count && rc == 0; i++) {
         if (i > 0) rc = qn_buf_add_byte(out, ',');
-        if (rc == 0) rc = qn_csv_text(out, plan->columns[i].name, strlen(plan->columns[i].name));
+        if (rc == 0) rc = qn_csv_text(out, plan->columns[i].name, strlen(plan->columns[i].name), plan->csv_safe);
     }
     return rc < 0 ? rc : qn_buf_add(out, "\r\n", 2);
 }

@@ -17,7 +17,7 @@ struct qn_plan {
     struct qn_column *columns;
     char **members; /* `"name":` for JSON rows */
     size_t column_count;
-    bool raw, has_transform;
+    bool raw, has_transform, csv_safe;
     enum qn_format format;
 };
 

@@ -19,7 +19,7 @@ end
 
 --- The output format: `--format`, else the extension of the output, else the query's own, else NDJSON.
 ---@param query quern.Query
----@param opts { format: string?, output: string? }
+---@param opts { format: string?, output: string?, csv_safe: boolean? }
 ---@return string? format
 ---@return table? err
 function M.format(query, opts)
@@ -31,6 +31,9 @@ function M.format(query, opts)
   local format = wanted or (extension and EXTENSIONS[extension:lower()]) or query.format or "ndjson"
   if format == "csv" and query.raw then
     return usage("the rows of '%s' are raw JSON, which CSV cannot hold; use --format json or ndjson", query.name)
+  end
+  if opts.csv_safe and format ~= "csv" then
+    return usage("--csv-safe guards the cells of CSV; the format of this run is %s: leave it out, or give --format csv", format)
   end
   return format
 end
@@ -88,7 +91,7 @@ local function client_of(query, params, opts)
 end
 
 --- Loads and binds: parameters, tree, format, client. Everything that can be refused before a request is refused here.
----@param opts table  script, scripts_dir, params, format, output, rate, plugins
+---@param opts table  script, scripts_dir, params, format, output, csv_safe, rate, plugins
 ---@return table? bound
 ---@return table? err
 function M.bind(opts)
@@ -98,6 +101,7 @@ function M.bind(opts)
   local bound = { script = script, query = query, now_ms = task.wall() }
   bound.format, err = M.format(query, opts)
   if not bound.format then return nil, err end
+  bound.csv_safe = opts.csv_safe == true
   bound.plugins, err = plugin.load(opts.plugins, query)
   if not bound.plugins then return nil, err end
   bound.params, err = param.bind(query.params, opts.params or {}, {

@@ -66,7 +66,7 @@ local run_script = guarded(function(opts)
   })
 end)
 
---- `quern run`: options script, params, output, format, concurrency, workers, env_file, accept_incomplete, rate, plugins,
+--- `quern run`: options script, params, output, format, concurrency, workers, env_file, accept_incomplete, csv_safe, rate, plugins,
 --- listen, audit, alert_url, wait.
 function M.run(opts)
   opts.run_id = opts.run_id or run_id()

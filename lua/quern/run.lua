@@ -251,7 +251,7 @@ local function columns_of(query, plugins)
 end
 
 --- The compiled plan of a query and its plugins for an output format. Raises kind "usage" for a path that does not compile.
----@param bound { query: quern.Query, plugins: table[]?, format: "csv"|"ndjson"|"json" }
+---@param bound { query: quern.Query, plugins: table[]?, format: "csv"|"ndjson"|"json", csv_safe: boolean? }
 ---@return any plan
 function M.compile(bound)
   local query, plugins = bound.query, bound.plugins or {}
@@ -261,7 +261,7 @@ function M.compile(bound)
   local list, owners = columns_of(query, plugins)
   local ok, plan = pcall(convert.plan, {
     records = query.records, key = query.key, owner = query.owner, facts = facts, columns = list,
-    raw = query.raw or false, transform = query.transform ~= nil or plugin.transforms(plugins), format = bound.format,
+    raw = query.raw or false, transform = query.transform ~= nil or plugin.transforms(plugins), format = bound.format, csv_safe = bound.csv_safe,
   })
   if ok then return plan end
   local owner = errors.is(plan) and owners[tonumber(plan.message:match "^columns%[(%d+)%]")]

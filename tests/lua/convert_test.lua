@@ -29,6 +29,17 @@ t.test("a plan's header is the line that comes first in CSV, and nothing elsewhe
   t.equal(plan { columns = { { name = 'a "b",', path = "$.a" } } }:header(), '"a ""b"","\r\n')
 end)
 
+t.test("csv_safe guards texts and names that a spreadsheet would run, and no numbers", function()
+  local columns = { { name = "=n", path = "$.n" }, { name = "@t", path = "$.t", as = "time" }, { name = "x", path = "$.x" } }
+  local guarded = plan { columns = columns, csv_safe = true }
+  t.equal(guarded:header(), "'=n,'@t,x\r\n")
+  t.equal(plan { columns = columns }:header(), "=n,@t,x\r\n")
+  t.equal(plan { columns = columns, csv_safe = true, format = "ndjson" }:header(), "")
+  local w <close> = workers { plan = guarded }
+  local facts = assert(w:index '{"items":[{"n":-1,"t":"2024-01-01T00:00:00Z","x":"=1"}]}')
+  t.equal(assert(w:rows(facts.doc, {})):counts().bytes, #"-1,2024-01-01T00:00:00.000Z,'=1\r\n")
+end)
+
 t.test("a plan that cannot be is refused as usage, with the field and the place in the path", function()
   local ok, err = pcall(plan, { columns = { { name = "x", path = "$.a[" } } })
   t.equal(ok, false)

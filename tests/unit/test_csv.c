@@ -74,7 +74,7 @@ static void test_random_rows_read_back(void **state)
             if (qn_rng_below(&rng, 5) == 0) values[i].kind = QN_VALUE_MISSING;
         }
         qn_buf_clear(&out);
-        assert_int_equal(qn_csv_row(&out, values, count), 0);
+        assert_int_equal(qn_csv_row(&out, values, count, false), 0);
         assert_int_equal(read_record(out.data, out.size, cells, &read), out.size);
         assert_int_equal(read, count);
         for (size_t i = 0; i < count; i++) {
@@ -104,7 +104,7 @@ static void test_kinds(void **state)
     char *names[] = {"\"a\":", "\"b\":", "\"c\":", "\"d\":", "\"e\":", "\"f\":", "\"g\":", "\"h\":", "\"i\":"};
     struct qn_buf out;
     qn_buf_init(&out, QN_BUF_NO_CAP);
-    assert_int_equal(qn_csv_row(&out, values, 9), 0);
+    assert_int_equal(qn_csv_row(&out, values, 9, false), 0);
     assert_string_equal(qn_buf_cstr(&out),
                         ",,true,-9223372036854775808,3,1.50e3,\"\",\"{\"\"a\"\":1}\",plain text\r\n");
     qn_buf_clear(&out);
@@ -135,9 +135,53 @@ static void test_what_is_not_utf8(void **state)
     qn_buf_init(&out, QN_BUF_NO_CAP);
     for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
         qn_buf_clear(&out);
-        assert_int_equal(qn_csv_text(&out, samples[i].in, strlen(samples[i].in)), 0);
+        assert_int_equal(qn_csv_text(&out, samples[i].in, strlen(samples[i].in), false), 0);
         assert_string_equal(qn_buf_cstr(&out), samples[i].out);
     }
+    qn_buf_free(&out);
+}
+
+static void test_formulas_are_guarded(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *in, *safe;
+    } samples[] = {
+        {"=1+1", "'=1+1"},
+        {"+1", "'+1"},
+        {"-1", "'-1"},
+        {"@SUM(A1)", "'@SUM(A1)"},
+        {"\t=1", "'\t=1"},
+        {"\r=1", "\"'\r=1\""},
+        {"=\"a\",1", "\"'=\"\"a\"\",1\""},
+        {"a=1", "a=1"},
+        {" =1", " =1"},
+        {"'=1", "'=1"},
+        {"\n=1", "\"\n=1\""},
+        {"", "\"\""},
+        {"1-2", "1-2"},
+    };
+    struct qn_value others[] = {
+        {.kind = QN_VALUE_INTEGER, .integer = -5},       {.kind = QN_VALUE_DOUBLE, .number = -0.5},
+        {.kind = QN_VALUE_NUMBER, .text = {"-1.50", 5}}, {.kind = QN_VALUE_JSON, .text = {"-7", 2}},
+        {.kind = QN_VALUE_TEXT, .text = {"-5", 2}},      {.kind = QN_VALUE_MISSING},
+    };
+    struct qn_buf out;
+    qn_buf_init(&out, QN_BUF_NO_CAP);
+    for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
+        qn_buf_clear(&out);
+        assert_int_equal(qn_csv_text(&out, samples[i].in, strlen(samples[i].in), true), 0);
+        assert_string_equal(qn_buf_cstr(&out), samples[i].safe);
+    }
+    qn_buf_clear(&out);
+    assert_int_equal(qn_csv_text(&out, "\0=1", 3, true), 0);
+    assert_memory_equal(out.data, "\0=1", 3);
+    qn_buf_clear(&out);
+    assert_int_equal(qn_csv_row(&out, others, 6, true), 0);
+    assert_string_equal(qn_buf_cstr(&out), "-5,-0.5,-1.50,-7,'-5,\r\n");
+    qn_buf_clear(&out);
+    assert_int_equal(qn_csv_row(&out, others, 6, false), 0);
+    assert_string_equal(qn_buf_cstr(&out), "-5,-0.5,-1.50,-7,-5,\r\n");
     qn_buf_free(&out);
 }
 
@@ -147,7 +191,7 @@ static void test_cap(void **state)
     struct qn_value value = text_value("0123456789", 10);
     struct qn_buf out;
     qn_buf_init(&out, 8);
-    assert_int_equal(qn_csv_row(&out, &value, 1), QN_ELIMIT);
+    assert_int_equal(qn_csv_row(&out, &value, 1, false), QN_ELIMIT);
     qn_buf_free(&out);
 }
 
@@ -157,6 +201,7 @@ int main(void)
         cmocka_unit_test(test_random_rows_read_back),
         cmocka_unit_test(test_kinds),
         cmocka_unit_test(test_what_is_not_utf8),
+        cmocka_unit_test(test_formulas_are_guarded),
         cmocka_unit_test(test_cap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

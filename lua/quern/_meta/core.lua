@@ -462,7 +462,7 @@ function workers_methods:close() end
 ---@class quern.core.convert
 local convert = {}
 --- Raises kind "usage" (exit 2) for what does not compile.
----@param spec { records: string[], key?: string, owner?: string, facts?: string[][], columns?: table[], raw?: boolean, transform?: boolean, format?: "csv"|"ndjson"|"json" }
+---@param spec { records: string[], key?: string, owner?: string, facts?: string[][], columns?: table[], raw?: boolean, transform?: boolean, format?: "csv"|"ndjson"|"json", csv_safe?: boolean }
 ---@return quern.core.Plan
 function convert.plan(spec) end
 ---@param options { plan: quern.core.Plan, threads?: integer, script?: table, context?: string, memory?: integer, instructions?: integer }  `memory` in bytes
