@@ -73,40 +73,59 @@ static int list_scripts(void)
     return status;
 }
 
-static void print_splits(struct cli_event *summary)
+static void print_count(struct cli_event *summary, const char *name, const char *one, const char *many)
 {
-    int64_t splits = cli_event_integer(summary, "splits", 0), retries = cli_event_integer(summary, "retries", 0);
+    int64_t count = cli_event_integer(summary, name, 0);
     char number[32];
 
-    if (splits > 0) fprintf(stderr, ", %s split%s", cli_grouped(splits, number), splits == 1 ? "" : "s");
-    if (retries > 0) fprintf(stderr, ", %s %s", cli_grouped(retries, number), retries == 1 ? "retry" : "retries");
+    fprintf(stderr, ", %s %s", cli_grouped(count, number), count == 1 ? one : many);
 }
 
-static bool one(struct cli_event *summary, const char *count)
+static void print_span(struct cli_event *summary)
 {
-    return cli_event_integer(summary, count, 0) == 1;
+    char span[32];
+
+    fprintf(stderr, ", %s", cli_duration(cli_event_integer(summary, "elapsed_ms", 0), span));
 }
 
-/* "quern: details_sliced complete: 12,955 rows of 3 leaves, 3 pages, 4 requests, 1.2 s; tiled, counted: not promised;
- * out.json" */
+static void print_of_query(struct cli_event *summary)
+{
+    char leaves[32];
+
+    fprintf(stderr, " of %s lea%s", cli_grouped(cli_event_integer(summary, "leaves", 0), leaves),
+            cli_event_integer(summary, "leaves", 0) == 1 ? "f" : "ves");
+    print_count(summary, "pages", "page", "pages");
+    print_count(summary, "requests", "request", "requests");
+    if (cli_event_integer(summary, "splits", 0) > 0) print_count(summary, "splits", "split", "splits");
+    if (cli_event_integer(summary, "retries", 0) > 0) print_count(summary, "retries", "retry", "retries");
+    print_span(summary);
+    fprintf(stderr, "; tiled: %s, counted: %s", !strcmp(cli_event_text(summary, "tiled"), "true") ? "yes" : "no",
+            cli_event_text(summary, "counted"));
+}
+
+static void print_of_program(struct cli_event *summary)
+{
+    print_count(summary, "requests", "request", "requests");
+    if (cli_event_integer(summary, "retries", 0) > 0) print_count(summary, "retries", "retry", "retries");
+    print_span(summary);
+}
+
+/* "quern: details_sliced complete: 12,955 rows of 3 leaves, 3 pages, 4 requests, 1.2 s; tiled: yes, counted: not
+ * promised; out.json"; of a program "quern: x complete: 12 rows, 4 requests, 1.2 s; out.csv" */
 static void print_summary(const struct qn_buf *result)
 {
     struct cli_event summary;
-    char rows[32], leaves[32], pages[32], requests[32], span[32];
+    char rows[32];
     qn_node node;
 
     cli_event_open(&summary, result->data, result->size);
     if (cli_event_member(&summary, "rows", &node)) {
-        fprintf(stderr, "quern: %s %s: %s rows, %s lea%s, %s page%s, %s request%s", cli_event_text(&summary, "query"),
-                cli_event_text(&summary, "verdict"), cli_grouped(cli_event_integer(&summary, "rows", 0), rows),
-                cli_grouped(cli_event_integer(&summary, "leaves", 0), leaves), one(&summary, "leaves") ? "f" : "ves",
-                cli_grouped(cli_event_integer(&summary, "pages", 0), pages), one(&summary, "pages") ? "" : "s",
-                cli_grouped(cli_event_integer(&summary, "requests", 0), requests),
-                one(&summary, "requests") ? "" : "s");
-        print_splits(&summary);
-        fprintf(stderr, ", %s; tiled: %s, counted: %s",
-                cli_duration(cli_event_integer(&summary, "elapsed_ms", 0), span),
-                !strcmp(cli_event_text(&summary, "tiled"), "true") ? "yes" : "no", cli_event_text(&summary, "counted"));
+        fprintf(stderr, "quern: %s %s: %s rows", cli_event_text(&summary, "query"), cli_event_text(&summary, "verdict"),
+                cli_grouped(cli_event_integer(&summary, "rows", 0), rows));
+        if (cli_event_member(&summary, "program", &node))
+            print_of_program(&summary);
+        else
+            print_of_query(&summary);
         if (strcmp(cli_event_text(&summary, "output"), "-") != 0)
             fprintf(stderr, "; %s", cli_event_text(&summary, "output"));
         fputc('\n', stderr);

@@ -50,6 +50,36 @@ static int l_run_sink(lua_State *L)
     return qn_file_sink_open(&options, box, &err) < 0 ? qn_lua_fail(L, NULL, &err) : 1;
 }
 
+struct qn_sink *qn_lua_check_sink(lua_State *L, int index)
+{
+    struct qn_sink **sink = luaL_checkudata(L, index, SINK);
+    if (!*sink) luaL_error(L, "the sink is closed");
+    return *sink;
+}
+
+/* sink:close("publish"|"keep"|"discard") -> true | nil, err: for one that no sequencer has */
+static int l_sink_close(lua_State *L)
+{
+    static const char *const ends[] = {"publish", "keep", "discard", NULL};
+    struct qn_sink *sink = qn_lua_check_sink(L, 1);
+    struct qn_err err;
+    int rc = 0;
+    switch (luaL_checkoption(L, 2, NULL, ends)) {
+    case QN_END_PUBLISH:
+        rc = sink->class->commit(sink, &err);
+        if (rc == 0) rc = sink->class->publish(sink, &err);
+        break;
+    case QN_END_KEEP: sink->class->keep(sink); break;
+    default: sink->class->discard(sink);
+    }
+    if (rc < 0) {
+        sink->class->discard(sink);
+        return qn_lua_fail(L, NULL, &err);
+    }
+    lua_pushboolean(L, true);
+    return 1;
+}
+
 static int l_sink_gc(lua_State *L)
 {
     struct qn_sink **box = luaL_checkudata(L, 1, SINK);
@@ -120,20 +150,19 @@ static int l_run_sequencer(lua_State *L)
     lua_getfield(L, 1, "sink");
     struct qn_tree *tree = qn_lua_check_tree(L, 2);
     if (!lua_isnil(L, 3)) luaL_checkudata(L, 3, PLAN);
-    struct qn_sink **sink = luaL_checkudata(L, 4, SINK);
-    if (!*sink) return luaL_error(L, "the sink is closed");
+    struct qn_sink *sink = qn_lua_check_sink(L, 4);
     check_span(L, tree);
     lua_getiuservalue(L, 4, 1); /* [.., run] */
     struct qn_sequencer_options options = {
         .tree = tree,
-        .sink = *sink,
+        .sink = sink,
         .run = lua_tostring(L, -1),
         .key = qn_field_boolean(L, 1, "key", false),
         .owner = qn_field_boolean(L, 1, "owner", false),
         .order = qn_field_boolean(L, 1, "order", false),
         .leaf_memory = size_field(L, "leaf_memory"),
         .memory = size_field(L, "memory"),
-        .spool_dir = push_spool_dir(L, *sink),
+        .spool_dir = push_spool_dir(L, sink),
     };
     struct sequencer_box *box =
         qn_run_new_box(L, SEQUENCER, sizeof *box, 3); /* [options, tree, plan, sink, run, dir, box] */
@@ -319,16 +348,20 @@ static int l_sequencer_close(lua_State *L)
 int luaopen_quern_core_run(lua_State *L)
 {
     static const luaL_Reg sink_meta[] = {{"__gc", l_sink_gc}, {NULL, NULL}};
-    static const luaL_Reg sink_methods[] = {{NULL, NULL}};
+    static const luaL_Reg sink_methods[] = {{"close", l_sink_close}, {NULL, NULL}};
     static const luaL_Reg sequencer_meta[] = {{"__gc", l_sequencer_gc}, {"__close", l_sequencer_gc}, {NULL, NULL}};
     static const luaL_Reg sequencer_methods[] = {{"begin", l_sequencer_begin},   {"add", l_sequencer_add},
                                                  {"finish", l_sequencer_finish}, {"discard", l_sequencer_discard},
                                                  {"fail", l_sequencer_fail},     {"advance", l_sequencer_advance},
                                                  {"facts", l_sequencer_facts},   {"holes", l_sequencer_holes},
                                                  {"close", l_sequencer_close},   {NULL, NULL}};
-    static const luaL_Reg functions[] = {
-        {"tree", qn_lua_new_tree}, {"sink", l_run_sink}, {"sequencer", l_run_sequencer}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"tree", qn_lua_new_tree},
+                                         {"sink", l_run_sink},
+                                         {"sequencer", l_run_sequencer},
+                                         {"writer", qn_lua_new_writer},
+                                         {NULL, NULL}};
     qn_lua_open_tree(L);
+    qn_lua_open_writer(L);
     qn_lua_new_type(L, SINK, sink_meta, sink_methods);
     qn_lua_new_type(L, SEQUENCER, sequencer_meta, sequencer_methods);
     luaL_newlib(L, functions);

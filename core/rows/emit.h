@@ -1,4 +1,4 @@
-/* emit.h - inside core/rows: a batch while it is made. One thread. */
+/* emit.h - inside core/rows and run/writer.c: a batch while it is made. One thread. */
 #pragma once
 
 #include "rows/batch.h"

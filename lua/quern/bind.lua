@@ -5,8 +5,6 @@ local chunk = require "quern.chunk"
 local http = require "quern.http"
 local param = require "quern.param"
 local plugin = require "quern.plugin"
-local query_module = require "quern.query"
-local scripts = require "quern.script"
 
 local M = {}
 
@@ -36,16 +34,6 @@ function M.format(query, opts)
     return usage("--csv-safe guards the cells of CSV; the format of this run is %s: leave it out, or give --format csv", format)
   end
   return format
-end
-
-local function load_query(opts)
-  local script, err = scripts.load(opts.script, opts.scripts_dir)
-  if not script then return nil, err end
-  if not query_module.is(script.value) then
-    local got = script.value == nil and "nothing" or "a " .. type(script.value)
-    return nil, errors.new("script", ("%s must return quern.query { ... }, it returned %s"):format(script.path, got), { exit = 1 })
-  end
-  return script
 end
 
 local function validate(query, params)
@@ -90,15 +78,15 @@ local function client_of(query, params, opts)
   return http.client(with_rate(spec, opts.rate))
 end
 
---- Loads and binds: parameters, tree, format, client. Everything that can be refused before a request is refused here.
----@param opts table  script, scripts_dir, params, format, output, csv_safe, rate, plugins
+--- Binds a query's script: parameters, tree, format, client. Everything that can be refused before a request is refused here.
+---@param script quern.Script  its value is a query
+---@param opts table  params, format, output, csv_safe, rate, plugins
 ---@return table? bound
 ---@return table? err
-function M.bind(opts)
-  local script, err = load_query(opts)
-  if not script then return nil, err end
+function M.bind(script, opts)
   local query = script.value
   local bound = { script = script, query = query, now_ms = task.wall() }
+  local err
   bound.format, err = M.format(query, opts)
   if not bound.format then return nil, err end
   bound.csv_safe = opts.csv_safe == true

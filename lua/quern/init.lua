@@ -54,6 +54,8 @@ local VALUES = {
   retry = function() return require("quern.retry").new end,
   limit = function() return require("quern.limit").new end,
   job = function() return require("quern.job").new end,
+  emit = function() return require("quern.emit").emit end,
+  fields = function() return require("quern.emit").fields end,
 }
 
 local function unknown(self, name)

@@ -9,8 +9,10 @@ local audit = require "quern.audit"
 local bind = require "quern.bind"
 local farewell = require "quern.farewell"
 local grant = require "quern.grant"
+local kind = require "quern.kind"
 local patience = require "quern.patience"
 local plan = require "quern.plan"
+local program = require "quern.program"
 local run = require "quern.run"
 local scripts = require "quern.script"
 local serve = require "quern.serve"
@@ -50,21 +52,50 @@ local function load_env_file(opts)
   return nil, errors.new("usage", ("--env-file %s: %s"):format(opts.env_file, tostring(err)), { exit = 2 })
 end
 
-local run_script = guarded(function(opts)
+local EXPECTED = "what runs returns quern.query { ... } or a function"
+
+-- Loads what the command line named, and calls what is for its kind.
+local function with_script(opts, for_query, for_program)
   local ok, err = load_env_file(opts)
   if not ok then return nil, err end
-  local bound, bind_err = bind.bind(opts)
-  if not bound then return nil, bind_err end
-  local trail, audit_err
+  local script, load_err = scripts.load(opts.script, opts.scripts_dir)
+  if not script then return nil, load_err end
+  local is = kind.of(script.value)
+  if is == "query" then return for_query(script, opts) end
+  if is == "program" then return for_program(script, opts) end
+  return nil, kind.refusal(script.path, script.value, EXPECTED)
+end
+
+-- The options of a run that stay as they are; the audit is open, its lines name the run and what it runs.
+local function run_options(opts, name)
+  local trail, err
   if opts.audit then
-    trail, audit_err = audit.open(opts.audit, { run = opts.run_id, query = bound.query.name })
-    if not trail then return nil, audit_err end
+    trail, err = audit.open(opts.audit, { run = opts.run_id, query = name })
+    if not trail then return nil, err end
   end
-  return run.execute(bound, {
-    run_id = opts.run_id, output = opts.output, concurrency = opts.concurrency, workers = opts.workers,
+  return {
+    run_id = opts.run_id, output = opts.output, concurrency = opts.concurrency, workers = opts.workers, scripts_dir = opts.scripts_dir,
     accept_incomplete = opts.accept_incomplete, spool_dir = opts.spool_dir, listen = opts.listen, audit = trail,
-  })
-end)
+  }
+end
+
+local function run_query(script, opts)
+  local bound, err = bind.bind(script, opts)
+  if not bound then return nil, err end
+  local how, audit_err = run_options(opts, bound.query.name)
+  if not how then return nil, audit_err end
+  return run.execute(bound, how)
+end
+
+local function run_program(script, opts)
+  local bound, err = program.bind(script, opts)
+  if not bound then return nil, err end
+  local how, audit_err = run_options(opts, bound.name)
+  if not how then return nil, audit_err end
+  return program.execute(bound, how)
+end
+
+local run_script = guarded(function(opts) return with_script(opts, run_query, run_program) end)
 
 --- `quern run`: options script, params, output, format, concurrency, workers, env_file, accept_incomplete, csv_safe, rate, plugins,
 --- listen, audit, alert_url, wait.
@@ -79,15 +110,21 @@ function M.run(opts)
   return result
 end
 
---- `quern plan`: what would run; sends nothing. The result's `text` is for people.
-M.plan = guarded(function(opts)
-  local ok, err = load_env_file(opts)
-  if not ok then return nil, err end
+local function plan_query(script, opts)
   grant.describing = true
-  local bound, bind_err = bind.bind(opts)
-  if not bound then return nil, bind_err end
+  local bound, err = bind.bind(script, opts)
+  if not bound then return nil, err end
   return plan.describe(bound)
-end)
+end
+
+local function plan_program(script, opts)
+  local bound, err = program.bind(script, opts)
+  if not bound then return nil, err end
+  return program.describe(bound)
+end
+
+--- `quern plan`: what would run; sends nothing. The result's `text` is for people.
+M.plan = guarded(function(opts) return with_script(opts, plan_query, plan_program) end)
 
 --- `quern run` alone: the scripts that ship, with their summaries.
 M.list = guarded(function(opts)

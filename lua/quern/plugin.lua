@@ -8,6 +8,7 @@ local hash = require "quern.core.hash"
 local json = require "quern.core.json"
 local sandbox = require "quern.core.sandbox"
 local columns = require "quern.columns"
+local kind = require "quern.kind"
 local options = require "quern.options"
 
 local M = {}
@@ -49,6 +50,7 @@ local function load_one(path)
   if not fn then return failed(path, load_err) end
   local ok, value = pcall(fn)
   if not ok then return failed(path, value) end
+  if kind.of(value) and kind.of(value) ~= "plugin" then return nil, kind.refusal(path, value, "a plugin returns { name =, columns =, transform = }") end
   local right, plugin = pcall(check, value)
   if not right then return failed(path, plugin) end
   return { name = plugin.name, path = path, dir = dir, source = source, sha256 = hash.sha256(source), columns = plugin.columns or {},

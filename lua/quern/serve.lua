@@ -16,6 +16,7 @@ local errors = require "quern.core.error"
 local event = require "quern.core.event"
 local json = require "quern.core.json"
 local task = require "quern.core.task"
+local kind = require "quern.kind"
 local options = require "quern.options"
 local param = require "quern.param"
 local scripts = require "quern.script"
@@ -117,7 +118,7 @@ function M.run(opts)
   local script, err = scripts.load(opts.script, opts.scripts_dir)
   if not script then return nil, err end
   if not M.is(script.value) then
-    return nil, errors.new("script", ("%s must return quern.serve { ... }"):format(script.path), { exit = 1 })
+    return nil, kind.refusal(script.path, script.value, "what is served returns quern.serve { ... }")
   end
   local bound, bind_err = param.bind(script.value.params, opts.params or {}, { now_ms = task.wall() })
   if not bound then return nil, bind_err end

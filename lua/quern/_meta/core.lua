@@ -500,6 +500,25 @@ function tree_methods:counts() end
 function tree_methods:tiled() end
 
 ---@class quern.core.Sink
+local sink_methods = {}
+--- Ends a sink that no sequencer has.
+---@param fate "publish"|"keep"|"discard"
+---@return true?
+---@return quern.Error? err
+function sink_methods:close(fate) end
+
+---@class quern.core.Writer
+local writer_methods = {}
+--- A row of named values. Kind "script" or "invalid": it cannot be written, and nothing of it was.
+---@param row table<string, any>
+---@return true?
+---@return quern.Error? err
+function writer_methods:row(row) end
+--- Hands over what there is to the operating system.
+---@return true?
+---@return quern.Error? err
+function writer_methods:flush() end
+function writer_methods:close() end
 
 ---@class quern.core.Sequencer
 local sequencer_methods = {}
@@ -547,6 +566,11 @@ function run.sink(options) end
 ---@param options { tree: quern.core.Tree, plan?: quern.core.Plan, sink: quern.core.Sink, key?: boolean, owner?: boolean, order?: boolean, from?: integer, to?: integer, leaf_memory?: integer, memory?: integer, spool_dir?: string }  memory in bytes
 ---@return quern.core.Sequencer
 function run.sequencer(options) end
+--- Writes the header line of CSV.
+---@param options { plan: quern.core.Plan, sink: quern.core.Sink }
+---@return quern.core.Writer?
+---@return quern.Error? err
+function run.writer(options) end
 
 -- ---- event, env, files ----
 

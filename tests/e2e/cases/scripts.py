@@ -4,6 +4,7 @@ import functools
 import hashlib
 import http.server
 import json
+import signal
 import threading
 
 from harness import case, check, equal
@@ -97,3 +98,48 @@ def plugins_and_prepare(bench):
             bench.quern("run", query, "-o", "bad.csv", "--plugin", even, "--plugin", total, "--workers", workers, env=server.env).expect(
                 1, "page 2, record 11: plugin 'sum' failed at ", "sum.lua:3: no sixty")
     equal(bench.files(), ["even.lua", "items.lua", "out.csv", "sum.lua", "summary.json"], "files left")
+
+
+PROGRAM = """local quern = require "quern"
+return function(args)
+  local api = assert(quern.http.client { base_url = quern.env "API_URL" })
+  print("asking")
+  quern.fields { "n", "kind" }
+  for page = 1, tonumber(args.pages) do
+    for _, item in ipairs(assert(api:get("/items", { query = { pageNumber = page } })):json().items) do quern.emit(item) end
+  end
+  if args.wait then
+    print("waiting")
+    quern.task.sleep(600)
+  end
+  if args.fail then error("no " .. args.fail) end
+end
+"""
+
+
+@case(few=True)
+def programs(bench):
+    program = bench.write("ask.lua", PROGRAM)
+    with api(120) as server:
+        result = bench.quern("run", program, "-p", "pages=3", "-o", "out.csv", "--summary", "summary.json", "--audit", "audit.jsonl",
+                             env=server.env).expect(0, "asking\n", "quern: ask complete: 120 rows, 3 requests, ", "; out.csv")
+        equal(result.out, b"", "stdout")
+        equal(bench.read("out.csv").decode(), "n,kind\r\n" + "".join("%d,%d\r\n" % (n, n % 10) for n in range(120)), "rows")
+        summary = bench.summary()
+        equal((summary["program"], summary["rows"], summary["requests"], summary["params"]), (True, 120, 3, {"pages": "3"}), "summary")
+        equal([json.loads(line)["event"] for line in bench.read("audit.jsonl").splitlines()], ["request"] * 3, "audit")
+        out = bench.quern("run", program, "-p", "pages=1", env=server.env).expect(0).out
+        equal(out, b"".join(b'{"n":%d,"kind":%d}\n' % (n, n % 10) for n in range(50)), "rows on stdout")
+        asked = len(server.paths)
+        check(b"is a program" in bench.quern("plan", program, env=server.env).expect(0).out, "plan")
+        equal(len(server.paths), asked, "requests of a plan")
+        bench.quern("run", program, "-p", "pages=2", "-p", "fail=luck", "-o", "bad.csv", env=server.env).expect(1, "ask.lua:13: no luck")
+        bench.quern("run", program, "-p", "pages=1", "--plugin", program, env=server.env).expect(2, "--plugin is for queries")
+        process = bench.start("run", program, "-p", "pages=1", "-p", "wait=yes", "-o", "bad.csv", env=server.env)
+        while b"waiting" not in process.stderr.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        err = process.communicate(timeout=30)[1].decode()
+        equal(process.returncode, 130, "exit status; stderr: %s" % err)
+        check("left open" not in err and "Sanitizer" not in err, "%s", err)
+    equal(bench.files(), ["ask.lua", "audit.jsonl", "out.csv", "summary.json"], "files left")

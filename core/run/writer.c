@@ -1,0 +1,94 @@
+#include "run/writer.h"
+
+#include "base/mem.h"
+#include "rows/emit.h"
+
+#define HAND_OVER ((size_t)256 << 10)
+
+struct qn_writer {
+    struct qn_plan *plan;
+    struct qn_sink *sink;
+    struct qn_emit emit;
+};
+
+static int write_header(const struct qn_writer *writer, struct qn_err *err)
+{
+    struct qn_buf header;
+    qn_buf_init(&header, QN_BUF_NO_CAP);
+    int rc = qn_plan_header(writer->plan, &header);
+    if (rc < 0) qn_fail(err, rc, "out of memory for the header of the output");
+    if (rc == 0 && header.size > 0) rc = writer->sink->class->rows(writer->sink, header.data, header.size, 0, err);
+    qn_buf_free(&header);
+    return rc;
+}
+
+int qn_writer_new(struct qn_plan *plan, struct qn_sink *sink, struct qn_writer **out, struct qn_err *err)
+{
+    struct qn_writer *writer = qn_calloc(1, sizeof *writer);
+    if (!writer) return qn_fail(err, QN_ENOMEM, "out of memory for the output");
+    writer->plan = qn_plan_ref(plan);
+    writer->sink = sink;
+    qn_emit_init(&writer->emit, plan);
+    int rc = write_header(writer, err);
+    if (rc < 0) {
+        qn_writer_free(writer);
+        return rc;
+    }
+    *out = writer;
+    return 0;
+}
+
+void qn_writer_free(struct qn_writer *writer)
+{
+    if (!writer) return;
+    qn_emit_free(&writer->emit);
+    qn_plan_unref(writer->plan);
+    qn_free(writer);
+}
+
+const struct qn_plan *qn_writer_plan(const struct qn_writer *writer)
+{
+    return writer->plan;
+}
+
+struct qn_emit *qn_writer_begin(struct qn_writer *writer)
+{
+    static const struct qn_row none = {0};
+    qn_emit_begin(&writer->emit, &none);
+    return &writer->emit;
+}
+
+static int hand_rows(struct qn_writer *writer, struct qn_err *err)
+{
+    struct qn_sink *sink = writer->sink;
+    const struct qn_emit *emit = &writer->emit;
+    if (!sink->single_rows) return sink->class->rows(sink, emit->bytes.data, emit->bytes.size, emit->count, err);
+    int rc = 0;
+    for (size_t i = 0; i < emit->count && rc == 0; i++) {
+        rc = sink->class->rows(sink, emit->bytes.data + emit->rows[i].offset, emit->rows[i].size, 1, err);
+    }
+    return rc;
+}
+
+static int hand_over(struct qn_writer *writer, struct qn_err *err)
+{
+    struct qn_sink *sink = writer->sink;
+    if (writer->emit.count == 0) return 0;
+    int rc = sink->class->leaf_begin(sink, 1, err);
+    if (rc == 0) rc = hand_rows(writer, err);
+    if (rc == 0) rc = sink->class->leaf_end(sink, err);
+    qn_buf_clear(&writer->emit.bytes);
+    writer->emit.count = writer->emit.encoded = 0;
+    return rc;
+}
+
+int qn_writer_end(struct qn_writer *writer, struct qn_err *err)
+{
+    return writer->emit.bytes.size < HAND_OVER ? 0 : hand_over(writer, err);
+}
+
+int qn_writer_flush(struct qn_writer *writer, struct qn_err *err)
+{
+    int rc = hand_over(writer, err);
+    return rc < 0 ? rc : writer->sink->class->commit(writer->sink, err);
+}
