@@ -70,6 +70,13 @@ t.test("a record of an answer is a row; quern.fields orders the names", function
   t.equal(text, '{"id":1,"extra":null,"big":12345678901234567890}\n{"id":2,"extra":null,"big":null}\n')
 end)
 
+t.test("csv_safe guards cells and names", function()
+  local result, text = program('quern.emit { ["=a"] = "=1+1", b = -1 }', { format = "csv", csv_safe = true })
+  t.equal(result.exit, 0)
+  t.equal(text, "'=a,b\r\n'=1+1,-1\r\n")
+  t.equal((program("", { csv_safe = true })).exit, 2)
+end)
+
 t.test("no rows: an empty output, with the header that quern.fields gave", function()
   local _, text = program("", { format = "csv" })
   t.equal(text, "")
