@@ -20,6 +20,8 @@ void qn_nodes_free(struct qn_nodes *list);
 int qn_path_compile(const char *text, size_t size, struct qn_path **out, struct qn_err *err);
 void qn_path_free(struct qn_path *path);
 bool qn_path_singular(const struct qn_path *path); /* RFC 9535 §2.3.5.1 */
+/* Its first step names members, so that it selects nothing from an array. */
+bool qn_path_of_object(const struct qn_path *path);
 /* Nodes selected from `start` taken as the root `$`, in the order of RFC 9535. Replaces list's content.
  * QN_ENOMEM, or QN_ELIMIT past 16 million nodes or when a regular expression would take too long. */
 int qn_path_select(const struct qn_path *path, const struct qn_doc *doc, qn_node start, struct qn_nodes *list);

@@ -65,7 +65,7 @@ static int read_facts(const struct qn_plan *plan, const struct qn_doc *doc, stru
     int rc = qn_records_present(plan, doc);
     if (rc < 0) return rc;
     facts->records_present = rc > 0;
-    rc = qn_records_walk(plan, doc, count_record, &facts->record_count);
+    rc = qn_records_walk(plan, doc, count_record, &facts->record_count, NULL);
     if (rc >= 0) rc = count_items(plan, doc, facts);
     if (rc < 0 || plan->fact_count == 0) return rc;
     facts->facts = qn_calloc(plan->fact_count, sizeof *facts->facts);
@@ -253,7 +253,7 @@ int qn_convert_rows(const struct qn_plan *plan, struct qn_doc *doc, const struct
     qn_emit_init(&rows.emit, plan);
     qn_scratch_init(&rows.scratch);
     rows.values = qn_calloc(plan->column_count + 1, sizeof *rows.values);
-    int rc = rows.values ? qn_records_walk(plan, doc, convert_record, &rows) : QN_ENOMEM;
+    int rc = rows.values ? qn_records_walk(plan, doc, convert_record, &rows, &rows.err) : QN_ENOMEM;
     if (rc < 0)
         rc = locate(&rows, rc, err);
     else

@@ -9,7 +9,16 @@ struct walk {
     qn_node *levels;
     int (*visit)(void *context, const qn_node *levels);
     void *context;
+    struct qn_err *err; /* NULL: a query that cannot be right is overlooked */
 };
+
+/* Does a level stop at an array, where the next one looks for members? Without a word there would be no records. An
+ * empty array is what some APIs send for an empty object. */
+static bool stops_short(const struct walk *walk, size_t level, qn_node node)
+{
+    return walk->err && qn_doc_kind(walk->doc, node) == QN_ARRAY && qn_doc_first(walk->doc, node) != QN_NONE &&
+           qn_path_singular(walk->plan->records[level]) && qn_path_of_object(walk->plan->records[level + 1]);
+}
 
 /* As deep as the query has levels of records, which its author wrote by hand. */
 static int descend(struct walk *walk, size_t level, qn_node from)
@@ -20,16 +29,19 @@ static int descend(struct walk *walk, size_t level, qn_node from)
         walk->levels[level] = list->nodes[i];
         if (level + 1 == walk->plan->level_count)
             rc = walk->visit(walk->context, walk->levels);
-        else
+        else if (stops_short(walk, level, list->nodes[i])) {
+            rc = qn_fail(walk->err, QN_EINVAL,
+                         "records[%zu]: the path selects the array itself; end it in [*] for its elements", level + 1);
+        } else
             rc = descend(walk, level + 1, list->nodes[i]);
     }
     return rc;
 }
 
 int qn_records_walk(const struct qn_plan *plan, const struct qn_doc *doc,
-                    int (*visit)(void *context, const qn_node *levels), void *context)
+                    int (*visit)(void *context, const qn_node *levels), void *context, struct qn_err *err)
 {
-    struct walk walk = {plan, doc, NULL, NULL, visit, context};
+    struct walk walk = {plan, doc, NULL, NULL, visit, context, err};
     walk.lists = qn_calloc(plan->level_count, sizeof *walk.lists);
     walk.levels = qn_calloc(plan->level_count, sizeof *walk.levels);
     int rc = walk.lists && walk.levels ? 0 : QN_ENOMEM;

@@ -376,6 +376,41 @@ static void test_errors_name_record_and_column(void **state)
     assert_int_equal(qn_mem_blocks(), blocks);
 }
 
+/* Without a word there would be no records. */
+static void test_an_outer_path_that_stops_at_an_array(void **state)
+{
+    (void)state;
+    static const char *const short_of[] = {"$.results", "$.data[*]"}, *const deeper[] = {"$.results", "$[*].data[*]"},
+                             *const middle[] = {"$.results[*]", "$.groups", "$.data[*]"};
+    struct qn_column_spec columns[] = {CSV_COLUMN("v", "$.v")};
+    struct qn_plan_spec spec = {.records = short_of, .record_levels = 2, .columns = columns, .column_count = 1};
+    const char *page = "{\"results\":[{\"data\":[{\"v\":1}]}]}";
+    struct qn_plan *plan = plan_of(&spec);
+    expect_rows_error(plan, page, &(struct qn_rows_context){.where = "leaf 3 page 2"}, QN_EINVAL,
+                      "leaf 3 page 2, record 1: records[1]: the path selects the array itself; end it in [*] for its "
+                      "elements");
+    struct qn_batch *batch = rows_of(plan, "{\"results\":{\"data\":[{\"v\":1}]}}", NULL);
+    assert_bytes(batch, "1\r\n");
+    qn_batch_unref(batch);
+    batch = rows_of(plan, "{\"results\":[]}", NULL); /* for some APIs an empty object */
+    assert_int_equal(batch->row_count, 0);
+    qn_batch_unref(batch);
+    qn_plan_unref(plan);
+    spec.records = deeper;
+    plan = plan_of(&spec);
+    batch = rows_of(plan, page, NULL);
+    assert_bytes(batch, "1\r\n");
+    qn_batch_unref(batch);
+    qn_plan_unref(plan);
+    spec.records = middle;
+    spec.record_levels = 3;
+    plan = plan_of(&spec);
+    expect_rows_error(plan, "{\"results\":[{\"groups\":{\"data\":[{\"v\":1}]}},{\"groups\":[{\"data\":[1]}]}]}",
+                      &(struct qn_rows_context){.where = NULL}, QN_EINVAL,
+                      "record 2: records[2]: the path selects the array itself; end it in [*] for its elements");
+    qn_plan_unref(plan);
+}
+
 static void test_plans_refused(void **state)
 {
     (void)state;
@@ -502,6 +537,7 @@ int main(void)
         cmocka_unit_test(test_json_rows),
         cmocka_unit_test(test_transform),
         cmocka_unit_test(test_errors_name_record_and_column),
+        cmocka_unit_test(test_an_outer_path_that_stops_at_an_array),
         cmocka_unit_test(test_plans_refused),
         cmocka_unit_test(test_memory_that_runs_out),
     };
