@@ -88,6 +88,49 @@ function M.all(functions)
   return run_all(#functions, math.max(#functions, 1), function(index) return functions[index]() end)
 end
 
+--- Runs functions side by side until the first of them ends: its results, or its error raised. The others are cancelled, and have
+--- ended when this returns.
+---
+---     local answer = task.race { function() return first:get("/x") end, function() return second:get("/x") end }
+---@async
+---@param functions function[]
+---@return any ...  the results of the first
+function M.race(functions)
+  if type(functions) ~= "table" or #functions == 0 then error("task.race takes a list of functions, at least one", 2) end
+  local over, children, first = core.event(), {}, nil
+  for index, fn in ipairs(functions) do
+    if type(fn) ~= "function" then error(("task.race: item %d is a %s, not a function"):format(index, type(fn)), 2) end
+    children[index] = core.spawn(function()
+      local outcome = table.pack(pcall(fn))
+      first = first or outcome
+      over:set()
+    end)
+  end
+  while not first do over:wait() end
+  for _, child in ipairs(children) do child:cancel() end
+  for _, child in ipairs(children) do child:join() end
+  if not first[1] then error(first[2], 0) end
+  return table.unpack(first, 2, first.n)
+end
+
+--- A queue between tasks that holds at most `capacity` values (default 1): who sends waits while it is full, who receives waits while
+--- it is empty. Whoever came first has the first turn.
+---
+---     local found <close> = task.channel(10)
+---     task.spawn(function()
+---       for n = 1, 100 do found:send(n) end
+---       found:close()
+---     end)
+---     for n in found:each() do print(n) end
+---@param capacity? integer
+---@return quern.Channel
+function M.channel(capacity)
+  if capacity ~= nil and (math.type(capacity) ~= "integer" or capacity < 1) then
+    error(("task.channel: the capacity is a whole number from 1, not %s"):format(tostring(capacity)), 2)
+  end
+  return require("quern.channel").new(capacity or 1)
+end
+
 --- fn(...), but no longer than a duration: then it is cancelled and nil, err (kind "timeout") comes back.
 ---@async
 ---@param duration number|string
