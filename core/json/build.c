@@ -43,7 +43,7 @@ static int unexpected(struct builder *b, size_t offset)
     if (offset >= b->size && b->depth > 0) {
         return qn_fail_at(b->err, QN_ESYNTAX, offset,
                           "expected %s, but the text ends at byte %zu inside the %s that begins at byte %u", wanted(b),
-                          offset, b->object ? "object" : "array", b->nodes[b->open[b->depth - 1]].offset);
+                          offset, b->object ? "object" : "array", qn_doc_node_offset(&b->nodes[b->open[b->depth - 1]]));
     }
     if (offset >= b->size)
         return qn_fail_at(b->err, QN_ESYNTAX, offset, "expected %s, but the text is empty", wanted(b));
@@ -142,7 +142,7 @@ static int open_container(struct builder *b, size_t offset)
                           offset);
     }
     b->children[b->depth] = 0;
-    b->open[b->depth++] = add(b, offset, 0);
+    b->open[b->depth++] = add(b, offset | QN_NODE_OPENS, 0);
     b->object = b->text[offset] == '{';
     b->want = b->object ? WANT_KEY_OR_END : WANT_VALUE_OR_END;
     return QN_OK;
@@ -152,7 +152,7 @@ static void close_container(struct builder *b, size_t offset)
 {
     b->depth--;
     b->nodes[b->open[b->depth]].skip = add(b, offset, b->children[b->depth]);
-    b->object = b->depth > 0 && b->text[b->nodes[b->open[b->depth - 1]].offset] == '{';
+    b->object = b->depth > 0 && b->text[qn_doc_node_offset(&b->nodes[b->open[b->depth - 1]])] == '{';
     value_done(b);
 }
 

@@ -90,7 +90,7 @@ enum qn_kind qn_doc_kind(const struct qn_doc *doc, qn_node node)
 
 struct qn_span qn_doc_span(const struct qn_doc *doc, qn_node node)
 {
-    uint32_t offset = doc->nodes[node].offset, end = qn_doc_node_end(&doc->nodes[node]);
+    uint32_t offset = qn_doc_node_offset(&doc->nodes[node]), end = qn_doc_node_end(&doc->nodes[node]);
     if (qn_doc_opens(doc, node)) end = doc->nodes[end].offset + 1;
     return (struct qn_span){doc->text + offset, end - offset};
 }
@@ -134,9 +134,12 @@ qn_node qn_doc_at(const struct qn_doc *doc, qn_node array, size_t index)
 bool qn_doc_find(const struct qn_doc *doc, qn_node object, const char *name, size_t size, qn_node *out)
 {
     bool found = false;
-    if (qn_doc_byte(doc, object) != '{') return false;
+    if (!qn_doc_opens(doc, object) || qn_doc_byte(doc, object) != '{') return false;
     qn_node end = doc->nodes[object].skip;
     for (qn_node key = object + 1; key != end; key = qn_doc_behind(doc, key + 1)) {
+        const struct qn_doc_node *n = &doc->nodes[key];
+        /* most keys differ in length, which needs no look at the text */
+        if (!(n->skip & QN_NODE_ESCAPED) && n->skip - n->offset - 2 != size) continue;
         if (!qn_doc_string_equals(doc, key, name, size)) continue;
         *out = key + 1; /* and go on: the last of duplicates wins */
         found = true;

@@ -16,6 +16,12 @@ struct qn_doc_node {
 };
 
 #define QN_NODE_ESCAPED 0x80000000u /* in the skip of a string: it holds a backslash */
+#define QN_NODE_OPENS   0x80000000u /* in the offset: the opening node of a container */
+
+static inline uint32_t qn_doc_node_offset(const struct qn_doc_node *node)
+{
+    return node->offset & ~QN_NODE_OPENS;
+}
 
 /* The offset behind a scalar's or key's text. */
 static inline uint32_t qn_doc_node_end(const struct qn_doc_node *node)
@@ -35,13 +41,12 @@ struct qn_doc {
 
 static inline char qn_doc_byte(const struct qn_doc *doc, qn_node node)
 {
-    return doc->text[doc->nodes[node].offset];
+    return doc->text[qn_doc_node_offset(&doc->nodes[node])];
 }
 
 static inline bool qn_doc_opens(const struct qn_doc *doc, qn_node node) /* a container's opening node? */
 {
-    char c = qn_doc_byte(doc, node);
-    return c == '{' || c == '[';
+    return (doc->nodes[node].offset & QN_NODE_OPENS) != 0;
 }
 
 static inline qn_node qn_doc_behind(const struct qn_doc *doc, qn_node node) /* the node after a value */

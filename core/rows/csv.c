@@ -28,15 +28,18 @@ static bool formula(const char *text, size_t size)
     return size > 0 && text[0] != 0 && strchr("=+-@\t\r", text[0]) != NULL;
 }
 
-int qn_csv_text(struct qn_buf *out, const char *text, size_t size, bool safe)
+enum { PLAIN, QUOTED, WIDE };
+
+/* What a byte asks of its cell: nothing, quotes, or a look at the character that it begins. */
+static const unsigned char kinds[256] = {
+    [','] = QUOTED, ['"'] = QUOTED, ['\r'] = QUOTED, ['\n'] = QUOTED, [0x80 ... 0xff] = WIDE,
+};
+
+/* A cell with a quote or with characters beyond ASCII. */
+static int add_checked(struct qn_buf *out, const char *text, size_t size)
 {
     size_t start = 0, at = 0;
-    bool quoted = size == 0;
-    for (size_t i = 0; i < size && !quoted; i++) {
-        quoted = text[i] == ',' || text[i] == '"' || text[i] == '\r' || text[i] == '\n';
-    }
-    int rc = quoted ? qn_buf_add_byte(out, '"') : 0;
-    if (rc == 0 && safe && formula(text, size)) rc = qn_buf_add_byte(out, '\'');
+    int rc = 0;
     while (rc == 0 && at < size) {
         size_t length = character((const unsigned char *)text + at, size - at);
         if (length > 0 && text[at] != '"') {
@@ -53,9 +56,19 @@ int qn_csv_text(struct qn_buf *out, const char *text, size_t size, bool safe)
             start = ++at;
         }
     }
-    if (rc == 0 && at > start) rc = qn_buf_add(out, text + start, at - start);
-    if (rc == 0 && quoted) rc = qn_buf_add_byte(out, '"');
-    return rc;
+    return rc == 0 && at > start ? qn_buf_add(out, text + start, at - start) : rc;
+}
+
+int qn_csv_text(struct qn_buf *out, const char *text, size_t size, bool safe)
+{
+    bool guarded = safe && formula(text, size);
+    unsigned seen = size == 0 ? QUOTED : PLAIN;
+    for (size_t i = 0; i < size; i++) seen |= kinds[(unsigned char)text[i]];
+    if (seen == PLAIN && !guarded) return qn_buf_add(out, text, size);
+    int rc = seen & QUOTED ? qn_buf_add_byte(out, '"') : 0;
+    if (rc == 0 && guarded) rc = qn_buf_add_byte(out, '\'');
+    if (rc == 0) rc = add_checked(out, text, size);
+    return rc == 0 && (seen & QUOTED) ? qn_buf_add_byte(out, '"') : rc;
 }
 
 static int add_cell(struct qn_buf *out, const struct qn_value *value, bool safe)

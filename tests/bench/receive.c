@@ -4,6 +4,7 @@
  *
  * --index: each page is indexed as quern indexes it. Prints "BYTES bytes, N answers". */
 #include <curl/curl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,6 +89,8 @@ int main(int argc, char **argv)
         if (!strcmp(argv[i], "--at-once") && i + 1 < argc) at_once = strtoul(argv[++i], NULL, 10);
     }
     if (at_once > MOST_AT_ONCE) at_once = MOST_AT_ONCE;
+    mallopt(M_MMAP_THRESHOLD, 64 << 20); /* as quern: freed blocks are kept for the next page */
+    mallopt(M_TRIM_THRESHOLD, 256 << 20);
     curl_global_init(CURL_GLOBAL_DEFAULT);
     CURLM *multi = curl_multi_init();
     for (; running < at_once; running++) {
