@@ -147,12 +147,10 @@ static qn_node walk(const struct qn_doc *doc, const struct qn_query *query, qn_n
     return node;
 }
 
-int qn_path_run(struct qn_path_eval *e, const struct qn_query *query, qn_node current, struct qn_nodes *list)
+/* From a node on, the segments that remain. */
+static int run_rest(struct qn_path_eval *e, const struct qn_segment *segment, qn_node node, struct qn_nodes *list)
 {
-    const struct qn_segment *segment;
-    qn_node from = query->absolute ? e->root : current;
     struct qn_nodes other;
-    qn_node node = walk(e->doc, query, from, &segment);
     list->count = 0;
     if (node == QN_NONE) return QN_OK;
     int rc = push(list, node);
@@ -166,6 +164,13 @@ int qn_path_run(struct qn_path_eval *e, const struct qn_query *query, qn_node cu
     qn_nodes_free(&other);
     if (rc < 0) list->count = 0;
     return rc;
+}
+
+int qn_path_run(struct qn_path_eval *e, const struct qn_query *query, qn_node current, struct qn_nodes *list)
+{
+    const struct qn_segment *rest;
+    qn_node node = walk(e->doc, query, query->absolute ? e->root : current, &rest);
+    return run_rest(e, rest, node, list);
 }
 
 static bool exists(struct qn_path_eval *e, const struct qn_query *query, qn_node current)
@@ -221,4 +226,56 @@ qn_node qn_path_one(const struct qn_path *path, const struct qn_doc *doc, qn_nod
 {
     const struct qn_segment *rest;
     return path->query.singular ? walk(doc, &path->query, start, &rest) : QN_NONE;
+}
+
+static bool same_segment(const struct qn_segment *a, const struct qn_segment *b)
+{
+    const struct qn_selector *x = a->selectors, *y = b->selectors;
+    if (!a->single || !b->single || x->kind != y->kind) return false;
+    if (x->kind == QN_SELECT_INDEX) return x->index == y->index;
+    return x->name.size == y->name.size && memcmp(x->name.data, y->name.data, x->name.size) == 0;
+}
+
+void qn_path_link(struct qn_path *path, const struct qn_path *before)
+{
+    const struct qn_segment *mine = path->query.segments, *other = before ? before->query.segments : NULL;
+    path->shared = 0;
+    while (mine && other && path->shared < QN_TRAIL_MAX && same_segment(mine, other)) {
+        path->shared++;
+        mine = mine->next;
+        other = other->next;
+    }
+    path->resume = mine;
+}
+
+/* As walk, from where the path before it turned off. */
+static qn_node walk_linked(const struct qn_path *path, const struct qn_doc *doc, qn_node start, struct qn_trail *trail,
+                           const struct qn_segment **rest)
+{
+    const struct qn_segment *segment = path->resume;
+    size_t at = path->shared;
+    trail->nodes[0] = start;
+    qn_node node = trail->nodes[at];
+    for (; segment && segment->single; segment = segment->next) {
+        if (node != QN_NONE) node = single(doc, segment->selectors, node);
+        if (++at <= QN_TRAIL_MAX) trail->nodes[at] = node;
+    }
+    *rest = segment;
+    return node;
+}
+
+qn_node qn_path_one_linked(const struct qn_path *path, const struct qn_doc *doc, qn_node start, struct qn_trail *trail)
+{
+    const struct qn_segment *rest;
+    qn_node node = walk_linked(path, doc, start, trail, &rest);
+    return path->query.singular ? node : QN_NONE;
+}
+
+int qn_path_select_linked(const struct qn_path *path, const struct qn_doc *doc, qn_node start, struct qn_trail *trail,
+                          struct qn_nodes *list)
+{
+    struct qn_path_eval e = {.doc = doc, .root = start};
+    const struct qn_segment *rest;
+    qn_node node = walk_linked(path, doc, start, trail, &rest);
+    return run_rest(&e, rest, node, list);
 }

@@ -65,6 +65,8 @@ struct qn_expr {
 struct qn_path {
     struct qn_path_block *blocks;
     struct qn_call *calls;
+    size_t shared;                   /* leading single segments that the path before it has, too */
+    const struct qn_segment *resume; /* the one behind them */
     struct qn_query query;
 };
 

@@ -340,6 +340,7 @@ int qn_path_compile(const char *text, size_t size, struct qn_path **out, struct 
         qn_path_free(path);
         return rc;
     }
+    qn_path_link(path, NULL);
     *out = path;
     return QN_OK;
 }

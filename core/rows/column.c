@@ -271,6 +271,12 @@ static int name_column(const struct qn_column *column, int rc, struct qn_err *er
     return qn_fail(err, rc, "column '%s': %s", column->name, inner.text);
 }
 
+void qn_column_link(struct qn_column *column, const struct qn_column *before)
+{
+    bool behind = before && before->path && before->level == column->level;
+    if (column->path) qn_path_link(column->path, behind ? before->path : NULL);
+}
+
 int qn_column_read(const struct qn_column *column, const struct qn_doc *doc, qn_node record, struct qn_scratch *scratch,
                    struct qn_value *out, struct qn_err *err)
 {
@@ -278,10 +284,10 @@ int qn_column_read(const struct qn_column *column, const struct qn_doc *doc, qn_
     out->kind = QN_VALUE_MISSING;
     if (!column->path) return 0;
     if (column->reduce == QN_REDUCE_NONE) {
-        qn_node node = qn_path_one(column->path, doc, record);
+        qn_node node = qn_path_one_linked(column->path, doc, record, &scratch->trail);
         if (node != QN_NONE) rc = qn_column_convert(column, doc, node, scratch, out, err);
     } else {
-        rc = qn_path_select(column->path, doc, record, &scratch->nodes);
+        rc = qn_path_select_linked(column->path, doc, record, &scratch->trail, &scratch->nodes);
         if (rc == QN_ELIMIT)
             qn_fail(err, rc, "its path selects more than 16 million nodes");
         else if (rc < 0)
@@ -383,6 +389,7 @@ int qn_column_init(struct qn_column *column, const struct qn_column_spec *spec, 
                      "join or list)",
                      spec->path);
     }
+    if (rc == 0) qn_column_link(column, NULL);
     if (rc == 0) rc = compile_scale(column, spec->scale, err);
     if (rc == 0 && spec->default_json) rc = compile_default(column, spec->default_json, err);
     if (rc < 0) qn_column_done(column);

@@ -49,6 +49,7 @@ struct qn_scratch {
     struct qn_arena arena;
     struct qn_buf buf; /* for strings while they are decoded */
     struct qn_nodes nodes;
+    struct qn_trail trail; /* of the column read last */
 };
 void qn_scratch_init(struct qn_scratch *scratch);
 void qn_scratch_free(struct qn_scratch *scratch);
@@ -57,6 +58,9 @@ void qn_scratch_reset(struct qn_scratch *scratch); /* before each record: earlie
 /* Compiles spec; levels is the number of record levels. On failure nothing is left. */
 int qn_column_init(struct qn_column *column, const struct qn_column_spec *spec, size_t levels, struct qn_err *err);
 void qn_column_done(struct qn_column *column);
+
+/* Columns are read in their order for each record: this one comes behind `before` (NULL: the first of its level). */
+void qn_column_link(struct qn_column *column, const struct qn_column *before);
 
 /* The column's value for a record of its level. Points into the doc, the scratch or the column. QN_EINVAL with the
  * column named ("column 'talk_ms': "abc" is not an integer"), QN_ENOMEM, QN_ELIMIT. */

@@ -100,6 +100,7 @@ static int compile_column(struct qn_plan *plan, const struct qn_plan_spec *spec,
     }
     int rc = qn_column_init(&plan->columns[i], &spec->columns[i], plan->level_count, &inner);
     if (rc < 0) return qn_fail_at(err, rc, inner.offset, "columns[%zu] '%s': %s", i + 1, name, inner.text);
+    if (i > 0) qn_column_link(&plan->columns[i], &plan->columns[i - 1]);
     plan->column_count = i + 1;
     return compile_member(name, &plan->members[i]) < 0 ? no_memory(err) : 0;
 }
