@@ -24,7 +24,7 @@ struct qn_pool {
     uv_mutex_t lock;
     uv_cond_t work_there, opened;
     uv_async_t answered;
-    struct list queue, answers;         /* under lock */
+    struct list urgent, queue, answers; /* under lock */
     unsigned opened_count;              /* under lock */
     bool stopping;                      /* under lock */
     struct qn_err open_error;           /* under lock; the first that failed */
@@ -60,8 +60,8 @@ static struct qn_pool_job *pop(struct list *list)
 static struct qn_pool_job *next_job(struct qn_pool *pool, bool *canceled)
 {
     uv_mutex_lock(&pool->lock);
-    while (!pool->queue.first && !pool->stopping) uv_cond_wait(&pool->work_there, &pool->lock);
-    struct qn_pool_job *job = pool->stopping ? NULL : pop(&pool->queue);
+    while (!pool->urgent.first && !pool->queue.first && !pool->stopping) uv_cond_wait(&pool->work_there, &pool->lock);
+    struct qn_pool_job *job = pool->stopping ? NULL : pop(pool->urgent.first ? &pool->urgent : &pool->queue);
     *canceled = job && job->canceled;
     uv_mutex_unlock(&pool->lock);
     return job;
@@ -207,19 +207,19 @@ void qn_pool_free(struct qn_pool *pool)
 {
     if (!pool) return;
     uv_mutex_lock(&pool->lock);
-    struct list waiting = pool->queue;
-    pool->queue = (struct list){0};
+    struct list urgent = pool->urgent, waiting = pool->queue;
+    pool->urgent = pool->queue = (struct list){0};
     uv_mutex_unlock(&pool->lock);
     stop_workers(pool);
     pool->started = 0;
     struct list answers = pool->answers; /* no worker is left: no lock needed */
     pool->answers = (struct list){0};
-    for (struct list *list = &waiting;; list = &answers) {
-        for (struct qn_pool_job *job; (job = pop(list)) != NULL;) {
+    struct list *lists[] = {&urgent, &waiting, &answers};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        for (struct qn_pool_job *job; (job = pop(lists[i])) != NULL;) {
             qn_op_cancel(&job->op); /* detaches whoever waits; the job is freed below */
             settle(pool, job);
         }
-        if (list == &answers) break;
     }
     destroy(pool);
 }
@@ -243,7 +243,7 @@ void qn_pool_submit(struct qn_pool *pool, struct qn_pool_job *job)
     pool->load++;
     qn_loop_hold(pool->loop, 1);
     uv_mutex_lock(&pool->lock);
-    push(&pool->queue, job);
+    push(job->urgent ? &pool->urgent : &pool->queue, job);
     uv_cond_signal(&pool->work_there);
     uv_mutex_unlock(&pool->lock);
 }

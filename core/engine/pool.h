@@ -22,6 +22,7 @@ struct qn_pool_job {
      * waited: frees what the job owns, the job included. One that waited is not run any more. Always called exactly
      * once for a cancelled job, never for one that completed (then its owner frees it). */
     void (*abandoned)(struct qn_pool_job *job);
+    bool urgent;          /* runs before those that are not: it gives back memory that they would add to */
     struct qn_pool *pool; /* the pool's own from here */
     uint64_t number;      /* in order of submission, from 1 */
     struct qn_pool_job *next;

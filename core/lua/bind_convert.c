@@ -297,7 +297,8 @@ static int l_workers_rows(lua_State *L)
     qn_wait_check(L);
     lua_settop(L, 3);
     struct job *job = push_job(L, workers, work_rows);
-    job->doc = *doc; /* taken: a page's memory does not wait for the collector */
+    job->base.urgent = true; /* a document is several times its page */
+    job->doc = *doc;         /* taken: a page's memory does not wait for the collector */
     *doc = NULL;
     job->page.where = copy_field(L, 3, "where", &job->where);
     job->page.chunk = copy_field(L, 3, "chunk", &job->chunk);

@@ -72,6 +72,14 @@ static void make_scope(lua_State *L)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &scope_key);
 }
 
+static bool in_scope(lua_State *L)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &scope_key);
+    const struct scope *scope = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return scope && scope->active;
+}
+
 /* Pushes a holder of doc: inside a scope the scope's own, else a new one. */
 static struct qn_lua_doc *push_holder(lua_State *L, struct qn_doc *doc)
 {
@@ -126,7 +134,11 @@ void qn_view_push(lua_State *L, struct qn_doc *doc, qn_node node)
 {
     luaL_checkstack(L, 8, NULL);
     struct qn_lua_doc *holder = push_holder(L, doc);
+    bool view = qn_doc_kind(doc, node) == QN_ARRAY || qn_doc_kind(doc, node) == QN_OBJECT;
+    bool kept = view || in_scope(L);
     push_held(L, holder, node);
+    if (kept) return;
+    qn_lua_close_doc(holder); /* a scalar is a copy: its document must not wait for the collector */
 }
 
 static struct view *alive(lua_State *L, struct view *view)

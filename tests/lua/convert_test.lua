@@ -150,3 +150,21 @@ t.test("closed workers refuse, and may be closed again", function()
   t.equal(select("#", w:facts()), 2)
   t.equal(pcall(w.index, w, "{}"), false)
 end)
+
+t.test("pages that were converted do not wait for the collector", function()
+  local pool = workers { threads = 1 }
+  local page = '{"items":[{"id":1,"n":1}],"total":1,"next":"a","padding":"' .. ("x"):rep(1 << 20) .. '"}'
+  collectgarbage()
+  collectgarbage "stop"
+  t.memory(true)
+  local before = t.memory()
+  for _ = 1, 20 do
+    local facts = assert(pool:index(page))
+    t.equal(facts.values.next, "a")
+    assert(pool:rows(facts.doc, {}))
+  end
+  local _, peak = t.memory()
+  collectgarbage "restart"
+  pool:close()
+  t.ok(peak - before < 8 << 20) -- one or two pages of twenty, and what Lua copied of them
+end)
