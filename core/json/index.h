@@ -25,7 +25,8 @@ struct qn_index {
     void (*release)(void *owner);
 };
 
-/* Both: size is at most QN_INDEX_MAX_SIZE. 0, QN_ESYNTAX or QN_ENOMEM; `out` needs freeing after 0 only. */
+/* Both: size is at most QN_INDEX_MAX_SIZE. 0, QN_ESYNTAX or QN_ENOMEM; `out` needs freeing after 0 only, and is good
+ * until the next scan of the same thread. */
 typedef int qn_index_scan(const char *text, size_t size, struct qn_index *out, struct qn_err *err);
 int qn_index_simd(const char *text, size_t size, struct qn_index *out, struct qn_err *err);
 int qn_index_scalar(const char *text, size_t size, struct qn_index *out, struct qn_err *err);
