@@ -188,7 +188,9 @@ static void set_until(struct cli_progress *p, const char *instant)
 void cli_progress_event(struct cli_progress *p, struct cli_event *event)
 {
     pthread_mutex_lock(&p->lock);
-    if (cli_event_is(event, "run_started")) {
+    if (cli_event_is(event, "run_started") && *cli_event_text(event, "parent")) {
+        p->leaves += cli_event_integer(event, "leaves", 0);
+    } else if (cli_event_is(event, "run_started")) {
         snprintf(p->query, sizeof p->query, "%s", cli_event_text(event, "query"));
         p->leaves = cli_event_integer(event, "leaves", 0);
         p->started_ms = monotonic_ms();

@@ -11,6 +11,7 @@
 #include "lua/bind.h"
 #include "lua/bind_run.h"
 #include "lua/luax.h"
+#include "run/queue.h"
 #include "run/sequencer.h"
 #include "sink/file.h"
 #include "store/memory.h"
@@ -48,6 +49,53 @@ static int l_run_sink(lua_State *L)
     lua_pushstring(L, options.run);
     lua_setiuservalue(L, -2, 1);
     return qn_file_sink_open(&options, box, &err) < 0 ? qn_lua_fail(L, NULL, &err) : 1;
+}
+
+static const char *temporary_dir(void)
+{
+    const char *given = getenv("TMPDIR");
+    return given && *given ? given : "/tmp";
+}
+
+/* queue{ spool_dir=, run= } -> a sink whose rows are taken out again */
+static int l_run_queue(lua_State *L)
+{
+    static const char *const names[] = {"spool_dir", "run", NULL};
+    struct qn_err err;
+    qn_run_check_options(L, names);
+    struct qn_sink **box = qn_run_new_box(L, SINK, sizeof *box, 1); /* [options, sink] */
+    lua_pushstring(L, qn_field_string(L, 1, "run", "run"));
+    lua_setiuservalue(L, -2, 1);
+    const char *dir = qn_field_string(L, 1, "spool_dir", temporary_dir());
+    return qn_queue_new(dir, box, &err) < 0 ? qn_lua_raise(L, NULL, &err) : 1;
+}
+
+static struct qn_sink *check_queue(lua_State *L)
+{
+    struct qn_sink *sink = qn_lua_check_sink(L, 1);
+    luaL_argcheck(L, qn_queue_is(sink), 1, "not a queue");
+    return sink;
+}
+
+/* queue:take() -> lines | nil: none now | nil, err */
+static int l_queue_take(lua_State *L)
+{
+    const char *text = NULL;
+    size_t size;
+    struct qn_err err;
+    if (qn_queue_take(check_queue(L), &text, &size, &err) < 0) return qn_lua_fail(L, NULL, &err);
+    if (size > 0)
+        lua_pushlstring(L, text, size);
+    else
+        lua_pushnil(L);
+    return 1;
+}
+
+/* queue:waiting() -> committed bytes that were not taken */
+static int l_queue_waiting(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)qn_queue_waiting(check_queue(L)));
+    return 1;
 }
 
 struct qn_sink *qn_lua_check_sink(lua_State *L, int index)
@@ -118,8 +166,7 @@ static const char *push_spool_dir(lua_State *L, struct qn_sink *sink)
         lua_concat(L, 2);
         return lua_tostring(L, -1);
     }
-    const char *temporary = getenv("TMPDIR");
-    return lua_pushstring(L, temporary && *temporary ? temporary : "/tmp");
+    return lua_pushstring(L, temporary_dir());
 }
 
 static size_t size_field(lua_State *L, const char *name)
@@ -348,18 +395,17 @@ static int l_sequencer_close(lua_State *L)
 int luaopen_quern_core_run(lua_State *L)
 {
     static const luaL_Reg sink_meta[] = {{"__gc", l_sink_gc}, {NULL, NULL}};
-    static const luaL_Reg sink_methods[] = {{"close", l_sink_close}, {NULL, NULL}};
+    static const luaL_Reg sink_methods[] = {
+        {"close", l_sink_close}, {"take", l_queue_take}, {"waiting", l_queue_waiting}, {NULL, NULL}};
     static const luaL_Reg sequencer_meta[] = {{"__gc", l_sequencer_gc}, {"__close", l_sequencer_gc}, {NULL, NULL}};
     static const luaL_Reg sequencer_methods[] = {{"begin", l_sequencer_begin},   {"add", l_sequencer_add},
                                                  {"finish", l_sequencer_finish}, {"discard", l_sequencer_discard},
                                                  {"fail", l_sequencer_fail},     {"advance", l_sequencer_advance},
                                                  {"facts", l_sequencer_facts},   {"holes", l_sequencer_holes},
                                                  {"close", l_sequencer_close},   {NULL, NULL}};
-    static const luaL_Reg functions[] = {{"tree", qn_lua_new_tree},
-                                         {"sink", l_run_sink},
-                                         {"sequencer", l_run_sequencer},
-                                         {"writer", qn_lua_new_writer},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"tree", qn_lua_new_tree},     {"sink", l_run_sink},
+                                         {"queue", l_run_queue},        {"sequencer", l_run_sequencer},
+                                         {"writer", qn_lua_new_writer}, {NULL, NULL}};
     qn_lua_open_tree(L);
     qn_lua_open_writer(L);
     qn_lua_new_type(L, SINK, sink_meta, sink_methods);

@@ -46,7 +46,7 @@ end
 
 local function send(alerts, event)
   if event.type == "run_started" then
-    alerts.query = event.query
+    if not event.parent then alerts.query = event.query end
     return
   end
   local _, err = attempt.send(alerts.lane, {

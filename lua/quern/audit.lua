@@ -34,6 +34,9 @@ end
 
 -- What each event of the run is in the audit; nothing: it is not part of it.
 local LINES = {
+  run_started = function(audit, event) -- of a query inside a program: its leaves begin with the tag
+    if event.tag then audit.inner[event.tag] = { run = event.run, query = event.query } end
+  end,
   leaf_started = function(audit, event)
     audit.hashes[event.leaf], audit.correlations[event.leaf] = event.hash, nil
     if not event.job then return submitted(audit, event) end -- else its job is what is submitted
@@ -77,7 +80,8 @@ local ALWAYS = { "run", "query", "leaf", "status", "latency_ms", "result_count",
 local function line_of(audit, event)
   local line = LINES[event.type](audit, event)
   if not line then return nil end
-  line.timestamp, line.run, line.query, line.leaf = event.time, audit.run, audit.query, event.leaf
+  local of = event.leaf and audit.inner[event.leaf:match "^(.-#%d+) "] or audit
+  line.timestamp, line.run, line.query, line.leaf = event.time, of.run, of.query, event.leaf
   line.query_hash = event.leaf and audit.hashes[event.leaf]
   line.correlation_id = line.correlation_id or event.leaf and audit.correlations[event.leaf]
   for _, name in ipairs(ALWAYS) do
@@ -105,7 +109,7 @@ function M.open(path, about)
   local lines, problem = files.append(path)
   if not lines then return nil, errors.new("usage", ("--audit %s: %s"):format(path, tostring(problem)), { exit = 2 }) end
   local audit = setmetatable({ path = path, lines = lines, run = about.run, query = about.query,
-                               submitted = {}, hashes = {}, correlations = {} }, Audit)
+                               inner = {}, submitted = {}, hashes = {}, correlations = {} }, Audit)
   events.subscribe(function(event) write(audit, event) end, { type = TYPES })
   return audit
 end

@@ -55,6 +55,7 @@ local VALUES = {
   limit = function() return require("quern.limit").new end,
   job = function() return require("quern.job").new end,
   emit = function() return require("quern.emit").emit end,
+  rows = function() return require("quern.rows").rows end,
   fields = function() return require("quern.emit").fields end,
 }
 

@@ -27,7 +27,7 @@ local WINDOW = 2
 ---@return quern.Leaf
 function M.new(run, id)
   local chunk = run.cut.view(run.tree:range(id))
-  return { id = id, chunk = chunk, label = chunk.id, received = 0, pages = 0 }
+  return { id = id, chunk = chunk, label = run.tag and run.tag .. " " .. chunk.id or chunk.id, received = 0, pages = 0 }
 end
 
 local function where(leaf, page)

@@ -207,6 +207,7 @@ function Run:runner()
       error(err, 0)
     end
     self:commit()
+    if self.throttle then self.throttle() end
     self.active = self.active - 1
     self.changed:set()
   end
@@ -288,7 +289,12 @@ local function open(bound, opts)
   local err
   run.tree = core_run.tree(bound.cut.tree)
   run.plan = M.compile(bound)
-  run.sink, err = core_run.sink { path = opts.output, format = bound.format, header = run.plan:header(), run = run.id }
+  run.inner = opts.inner
+  if run.inner then
+    run.sink, run.tag, run.throttle = run.inner.sink, run.inner.tag, run.inner.throttle
+  else
+    run.sink, err = core_run.sink { path = opts.output, format = bound.format, header = run.plan:header(), run = run.id }
+  end
   if not run.sink then return nil, err end
   run.sequencer = core_run.sequencer {
     tree = run.tree, plan = run.plan, sink = run.sink, key = query.key ~= nil, owner = query.owner ~= nil,
@@ -329,12 +335,23 @@ local function fetch_all(run, bound, opts)
   return failure
 end
 
+-- For the hook of a query inside a program, where other runs tell their events, too.
+local function own_events(run, fn)
+  local prefix = run.tag .. " "
+  return function(told)
+    local leaf, summary_of = told.leaf, told.summary
+    if told.run == run.id or summary_of and summary_of.run == run.id or leaf and leaf:sub(1, #prefix) == prefix then fn(told) end
+  end
+end
+
 local function begin(run, opts)
   if opts.audit then opts.audit.on_failure = function(err) run:abandon(err) end end
-  local hook = run.query.on_event and feed.start("on_event", run.query.on_event)
-  if hook then farewell.add(function() hook:close() end) end -- if the run is interrupted before it does so itself
+  local fn = run.query.on_event
+  local hook = fn and feed.start("on_event", run.tag and own_events(run, fn) or fn)
+  if hook then run.forget_hook = farewell.add(function() hook:close() end) end -- if the run is interrupted before it does so itself
   event.emit { type = "run_started", run = run.id, query = run.query.name, leaves = run.tree:counts().open,
-               output = opts.output or "-", format = run.format }
+               output = not run.inner and (opts.output or "-") or nil, format = run.format,
+               parent = run.inner and run.inner.parent, tag = run.tag }
   return hook
 end
 
@@ -344,7 +361,11 @@ local function finish(run, failure, hook, opts)
   local report = summary.close(run, failure, opts)
   if run.workers then run.workers:close() end
   event.emit { type = "run_finished", summary = report }
-  if hook and report.exit ~= 130 then pcall(hook.close, hook, HOOK_MS) end -- interrupted there: the output stands already
+  local cancelled = failure and failure.kind == "cancelled" -- a query inside a program: nothing can wait here any more
+  if hook and report.exit ~= 130 and not cancelled then
+    pcall(hook.close, hook, HOOK_MS) -- interrupted there: the output stands already
+    run.forget_hook()
+  end
   return report
 end
 
@@ -352,7 +373,8 @@ end
 --- output's name unless the run is whole (or `accept_incomplete` was given).
 ---@async
 ---@param bound table  from quern.bind: query, params, client, tree, format, script, now_ms
----@param opts { run_id: string, output: string?, concurrency: integer?, workers: integer, accept_incomplete: boolean?, spool_dir: string?, listen: string?, audit: quern.Audit? }
+---@param opts { run_id: string, output: string?, concurrency: integer?, workers: integer, accept_incomplete: boolean?, spool_dir: string?, listen: string?, audit: quern.Audit?, inner: table? }
+---  `inner`: of a query inside a program, see quern.rows
 ---@return table? summary
 ---@return table? err  the run could not begin
 function M.execute(bound, opts)

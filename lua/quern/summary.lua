@@ -127,7 +127,7 @@ function M.close(run, failure, opts)
     leaves = counts.leaves, splits = counts.splits, restarts = counts.restarts, refetches = counts.refetches,
     pages = counts.pages, bytes = counts.bytes, requests = net.requests, retries = net.retries, causes = net.causes,
     converted = converted(run), plugins = #run.plugins > 0 and plugin.facts(run.plugins) or nil,
-    output = opts.output or "-", format = run.format, partial = partial ~= "" and partial or nil,
+    output = not run.inner and (opts.output or "-") or nil, format = run.format, partial = partial ~= "" and partial or nil,
     elapsed_ms = task.now() - run.started_ms,
     error = errors.is(failure) and failure.kind or nil,
   }

@@ -506,6 +506,13 @@ local sink_methods = {}
 ---@return true?
 ---@return quern.Error? err
 function sink_methods:close(fate) end
+--- Of a queue: the next lines that were committed, at most 64 KB unless a row is longer; nil when there are none now.
+---@return string? lines
+---@return quern.Error? err
+function sink_methods:take() end
+--- Of a queue: committed bytes that were not taken.
+---@return integer bytes
+function sink_methods:waiting() end
 
 ---@class quern.core.Writer
 local writer_methods = {}
@@ -566,6 +573,10 @@ function run.sink(options) end
 ---@param options { tree: quern.core.Tree, plan?: quern.core.Plan, sink: quern.core.Sink, key?: boolean, owner?: boolean, order?: boolean, from?: integer, to?: integer, leaf_memory?: integer, memory?: integer, spool_dir?: string }  memory in bytes
 ---@return quern.core.Sequencer
 function run.sequencer(options) end
+--- A sink whose rows are taken out again.
+---@param options { spool_dir?: string, run?: string }
+---@return quern.core.Sink
+function run.queue(options) end
 --- Writes the header line of CSV.
 ---@param options { plan: quern.core.Plan, sink: quern.core.Sink }
 ---@return quern.core.Writer?
