@@ -11,6 +11,7 @@ int luaopen_quern_core_view(lua_State *L);
 int luaopen_quern_core_time(lua_State *L);
 int luaopen_quern_core_sandbox(lua_State *L);
 int luaopen_quern_core_hash(lua_State *L);
+int luaopen_quern_core_cell(lua_State *L);
 /* main states only */
 int luaopen_quern_core_task(lua_State *L);
 int luaopen_quern_core_http(lua_State *L);

@@ -64,6 +64,11 @@ static int choice(lua_State *L, int index, const char *name, const char *where, 
     return usage(L, lua_pushfstring(L, "%s%s = '%s' is not one of %s", where, name, text, lua_tostring(L, -1)), 0);
 }
 
+enum qn_as qn_lua_as_field(lua_State *L, int index, const char *where)
+{
+    return (enum qn_as)choice(L, index, "as", where, as_names, QN_AS_ANY);
+}
+
 static bool flag(lua_State *L, int index, const char *name)
 {
     lua_getfield(L, index, name);
@@ -133,7 +138,7 @@ static void read_column(lua_State *L, size_t number, struct qn_column_spec *colu
     column->path = text_field(L, index, "path", where);
     column->separator = text_field(L, index, "separator", where);
     column->default_json = text_field(L, index, "default", where);
-    column->as = (enum qn_as)choice(L, index, "as", where, as_names, QN_AS_ANY);
+    column->as = qn_lua_as_field(L, index, where);
     column->reduce = (enum qn_reduce)choice(L, index, "reduce", where, reduce_names, QN_REDUCE_NONE);
     if (lua_getfield(L, index, "scale") != LUA_TNIL) {
         column->scale = lua_tonumberx(L, -1, &is_number);

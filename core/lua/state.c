@@ -22,7 +22,7 @@ struct module {
 static const struct module pure_modules[] = {
     {"error", luaopen_quern_core_error}, {"secret", luaopen_quern_core_secret}, {"json", luaopen_quern_core_json},
     {"view", luaopen_quern_core_view},   {"time", luaopen_quern_core_time},     {"sandbox", luaopen_quern_core_sandbox},
-    {"hash", luaopen_quern_core_hash},
+    {"hash", luaopen_quern_core_hash},   {"cell", luaopen_quern_core_cell},
 };
 
 static const struct module main_modules[] = {

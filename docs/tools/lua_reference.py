@@ -13,6 +13,7 @@ PAGE = "docs/reference/lua.md"
 META = "lua/quern/_meta/core.lua"
 # Specs that are not checked in a public function itself: where their keys are described.
 SPEC_CLASSES = {("lua/quern/columns.lua", "COLUMN"): "quern.Column", ("lua/quern/http.lua", "REQUEST"): "quern.Request",
+                ("lua/quern/transform.lua", "CONVERSION"): "quern.Conversion",
                 ("lua/quern/plugin.lua", "PLUGIN"): "quern.Plugin"}
 
 # An entry of the table VALUES in init.lua: what quern.NAME gives, by module and member.

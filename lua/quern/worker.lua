@@ -12,6 +12,7 @@ local M = {}
 ---@field params table<string, any>  bound parameters: instants as ISO 8601 text; no secrets. Read only
 ---@field shared any  what `prepare` returned. Read only
 ---@field chunk table  id, and by time: from, to (ISO 8601 text), interval. Read only
+---@field columns boolean  the query has columns: the row holds their values, if any
 ---@field page integer  number of the page in its leaf, from 1
 ---@field record integer  number of the record in its page, from 1
 
@@ -64,7 +65,7 @@ local function load_transform(script, now_ms, what)
   if type(transform) ~= "function" then
     error(("%s does not return %s with a transform when it is loaded again"):format(script.path, what), 0)
   end
-  return transform
+  return transform, made.columns ~= nil
 end
 
 --- Loads a script for a worker. Raises what is wrong with it.
@@ -76,7 +77,8 @@ function M.open(script, context_json)
   local seed_random = math.randomseed
   seed_random(0)
   local now_ms = math.tointeger(context.now_ms) or 0
-  local transform = context.transform ~= false and load_transform(script, now_ms, "a query") or nil
+  local transform, has_columns = nil, true
+  if context.transform ~= false then transform, has_columns = load_transform(script, now_ms, "a query") end
   local chained
   if context.plugins then
     chained = chain.new(transform, context, script, function(plugin) return load_transform(plugin, now_ms, "a plugin") end)
@@ -90,7 +92,7 @@ function M.open(script, context_json)
     end
     seed_random(where.seed, where.page << 32 | where.record)
     local ctx = {
-      params = params, shared = shared, chunk = chunk, page = where.page, record = where.record,
+      params = params, shared = shared, chunk = chunk, columns = has_columns, page = where.page, record = where.record,
     }
     if chained then return chained(record, row, ctx, where) end
     return plain(transform(record, row, ctx))

@@ -4,7 +4,8 @@ error "types of the C modules, for editors (LuaLS); not to be loaded"
 -- What `require "quern.core.NAME"` gives is the class quern.core.NAME below; bindings are in core/lua/bind_*.c. Times are
 -- milliseconds: `now` monotonic, `wall` and instants since 1970-01-01T00:00:00Z. "Waits" (@async) means that other tasks have their
 -- turn; it raises in a worker, while a script loads, outside a task, and across a C call. Misuse raises. Failures of the world are
--- `nil, err`. The modules error, secret, json, view, time and sandbox are in every state, the others in the main state only.
+-- `nil, err`. The modules error, secret, json, view, time, hash, cell and sandbox are in every state, the others in the main state
+-- only.
 
 -- ---- error ----
 
@@ -224,6 +225,23 @@ function hash.sha256(text) end
 ---@param bytes integer  1 to 64
 ---@return string  two hexadecimal digits a byte
 function hash.random(bytes) end
+
+-- ---- cell ----
+
+---@class quern.core.Cell
+local cell_methods = {}
+--- The value as a column with the same options has it.
+---@param value any  not nil
+---@return any value
+---@return quern.Error? err  kind "invalid", with the cell's name
+function cell_methods:read(value) end
+
+---@class quern.core.cell
+local cell = {}
+--- Raises kind "usage".
+---@param options { name?: string, as?: string, scale?: number, round?: integer }
+---@return quern.core.Cell
+function cell.new(options) end
 
 -- ---- task ----
 
