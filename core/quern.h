@@ -37,8 +37,9 @@ struct quern *quern_new(const struct quern_options *options);
  * 2 usage, 3 incomplete, 4 refused by the API, 5 invalid query, 75 deferred, 130 interrupted, 141 reader closed).
  *
  *   "run"    script, params {}, output, format, concurrency, workers, env_file, accept_incomplete, csv_safe,
- *            rate, listen, audit, alert_url, wait (true: stay for up to 24 hours while the API is not available)
- *   "plan"   script, params {}, output, format, env_file, rate; sends nothing
+ *            rate, plugins [paths], listen, audit, alert_url, wait (true: stay for up to 24 hours while the API is not
+ *            available)
+ *   "plan"   script, params {}, output, format, env_file, rate, plugins; sends nothing
  *   "list"   nothing; the scripts that ship
  *   "serve"  script, params {}, host, port; until it is interrupted
  *   "path"   expression, file ("-" or absent: standard input), paths (true: normalized paths instead of values)
@@ -58,7 +59,8 @@ void quern_interrupt(struct quern *q);
  * answer. NULL is fine. */
 int quern_free(struct quern *q);
 
-/* The folder of quern's own files, which holds lua, scripts and examples. 0, or -1 if it is not found or does not fit. */
+/* The folder of quern's own files, which holds lua, scripts and examples. 0, or -1 if it is not found or does not fit.
+ */
 int quern_home(char *out, size_t size);
 
 /* "0.1.0". Static. */

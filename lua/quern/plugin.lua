@@ -84,7 +84,9 @@ end
 ---@return table[]? plugins  { name, path, dir, source, sha256, columns, transform }
 ---@return table? err  kind "usage" (2): no such file, a column's name that is taken, raw rows; kind "script" (1): the file
 function M.load(paths, query)
-  if paths == nil or #paths == 0 then return {} end
+  if paths == nil then return {} end
+  if type(paths) ~= "table" then return nil, errors.new("usage", "plugins is a list of paths", { exit = 2 }) end
+  if #paths == 0 then return {} end
   if query.raw then
     return nil, errors.new("usage", ("--plugin %s: the rows of '%s' are raw records, to which nothing can be added"):format(paths[1], query.name),
       { exit = 2 })

@@ -144,6 +144,9 @@ t.test("files that are no plugins", function()
     t.equal(result.exit, case[2])
     t.equal(text, nil)
   end
+  local path = script()
+  t.equal(main.plan({ script = path, scripts_dir = "/nowhere", plugins = "x.lua" }).message, "plugins is a list of paths")
+  os.remove(path)
   local result = execute { "/nowhere/none.lua" }
   t.equal(result.exit, 2)
   t.match(result.message, "^%-%-plugin /nowhere/none.lua: ")

@@ -197,6 +197,27 @@ t.test("the run waits for a slow reader: neither requests nor memory run ahead",
   t.ok(peak - before < 64 << 20)
 end)
 
+t.test("a leaf that is larger than what is held in memory, and rows that are larger than what is taken at once", function()
+  local long = ("x"):rep(300000)
+  serve(function(_, _, _, number)
+    local body = ('{"items":[{"id":%d,"note":"%s"},{"id":-%d}]}'):format(number, long, number)
+    return number <= 40 and { status = 200, headers = {}, body = body, after_ms = 10 }
+  end, 0)
+  query("a", "chunk = quern.chunk.by_time {},")
+  t.memory(true)
+  local before = t.memory()
+  local result, text = program [[local expected = 1
+    for row in quern.rows "BESIDE-a.lua" do
+      assert(row.id == expected and (expected < 0 or #row.note == 300000))
+      expected = expected > 0 and -expected or 1 - expected
+    end
+    quern.emit { n = expected }]]
+  t.equal(result.message, nil)
+  t.equal(text, '{"n":41}\n')
+  local _, peak = t.memory()
+  t.ok(peak - before < 48 << 20)
+end)
+
 t.test("how the run failed is raised in the loop, with its exit status", function()
   for status, exit in pairs { [403] = 4, [404] = 5, [503] = 75 } do
     serve(function() return { status = status, headers = {}, body = '{"message":"oh no"}' } end)
