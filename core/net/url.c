@@ -76,11 +76,14 @@ static int read_parts(CURLU *handle, const char *text, struct url *url, struct q
     if (curl_url_get(handle, CURLUPART_SCHEME, &url->scheme, 0) != CURLUE_OK ||
         (strcmp(url->scheme, "http") != 0 && strcmp(url->scheme, "https") != 0))
         return fail_url(err, QN_EDENIED, "only http and https urls are allowed", text);
-    const char *authority = strstr(text, "://");
-    if (authority && authority[3] == '/') /* libcurl would take what follows for the host */
+    const char *authority = text + strlen(url->scheme);
+    if (strncmp(authority, "://", 3) != 0) /* libcurl takes "https:/h" for "https://h", too */
+        return fail_url(err, QN_EINVAL, "url without \"//\" after its scheme", text);
+    authority += 3;
+    if (*authority == '/') /* libcurl would take what follows for the host */
         return fail_url(err, QN_EINVAL, "url without a host", text);
     /* libcurl decodes "%33" to the host "3" and would read that anew as an address: two hosts in one text */
-    if (authority && memchr(authority + 3, '%', strcspn(authority + 3, "/?#")))
+    if (memchr(authority, '%', strcspn(authority, "/?#")))
         return fail_url(err, QN_EINVAL, "url with a percent sign in its host", text);
     /* The text is not quoted: it may hold a password. */
     if (has_userinfo(handle)) return qn_fail(err, QN_EDENIED, "a url must not carry a user name or password");

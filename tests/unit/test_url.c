@@ -74,6 +74,9 @@ static void test_join_prefix(void **state)
         {"https://h/p", "https:///h/x", "invalid"},
         {"https://h/p", "//%33/9", "invalid"},
         {"https://h/p", "http://%65vil/", "invalid"},
+        {"https://h/p", "http:/%65vil/", "denied"},
+        {"https://h/p", "https:/other/x?a://b", "invalid"},
+        {"https:/%68", "/a", "invalid"},
         {"not a base", "/a", "invalid"},
     };
     (void)state;
