@@ -1,5 +1,5 @@
---- Makers of transforms: `transform = quern.transform.flatten { ... }` in a query, or called within a transform of one's own, or on
---- tables and records anywhere.
+--- Makers of transforms: `transform = quern.transform.flatten { ... }` in a query, or called within a transform of one's own, or
+--- on tables and records anywhere.
 ---
 ---     transform = quern.transform.pipe(
 ---       quern.transform.pick { "id", "customer", "lines" },
@@ -8,9 +8,9 @@
 ---     ),
 ---     fields = { "id", "customer", "line" },
 ---
---- All but `flatten` change rows: what the query's columns made of the record; in a query without columns, the record's own members. They
---- answer new rows and leave what they are given as it is. (A row without any member comes in a list, because an empty table as the
---- answer of a transform means no row.)
+--- All but `flatten` change rows: what the query's columns made of the record; in a query without columns, the record's own members.
+--- They answer new rows and leave what they are given as it is. (A row without any member comes in a list, because an empty table as
+--- the answer of a transform means no row.)
 local cell = require "quern.core.cell"
 local hash = require "quern.core.hash"
 local json = require "quern.core.json"
@@ -32,8 +32,8 @@ local function is_object(value)
   return (type(value) == "table" or view.is_view(value)) and not json.is_array(value)
 end
 
--- The elements of a list in an object: nil for one that is missing, null or empty, and for an empty object, which some APIs write for
--- an empty list.
+-- The elements of a list in an object: nil for one that is missing, null or empty, and for an empty object, which some APIs write
+-- for an empty list.
 local function list_in(object, name, where)
   local list = object[name]
   if list == nil or view.is_null(list) then return nil end
@@ -61,7 +61,9 @@ end
 
 -- A list of names, as the first argument of a maker. Misuse raises at the maker's caller.
 local function check_names(where, names)
-  if type(names) ~= "table" or #names == 0 then error(("%s takes a list of names, such as { \"id\", \"name\" }"):format(where), 3) end
+  if type(names) ~= "table" or #names == 0 then
+    error(("%s takes a list of names, such as { \"id\", \"name\" }"):format(where), 3)
+  end
   for index, name in ipairs(names) do
     if type(name) ~= "string" then error(("%s: name %d is a %s, not a text"):format(where, index, type(name)), 3) end
   end
@@ -131,12 +133,14 @@ function M.pick(names)
   end
 end
 
---- Other names for members: `rename { old = "new" }`. They change all at once, so that two may swap names. A new name that another member
---- has already is an error.
+--- Other names for members: `rename { old = "new" }`. They change all at once, so that two may swap names. A new name that another
+--- member has already is an error.
 ---@param names table<string, string>
 ---@return fun(record: any, row?: table, ctx?: table): table transform
 function M.rename(names)
-  if type(names) ~= "table" or next(names) == nil then error("quern.transform.rename takes names, such as { old = \"new\" }", 2) end
+  if type(names) ~= "table" or next(names) == nil then
+    error("quern.transform.rename takes names, such as { old = \"new\" }", 2)
+  end
   local renamed, taken = {}, {}
   for old, new in pairs(names) do
     if type(old) ~= "string" or type(new) ~= "string" then
@@ -186,8 +190,9 @@ local function converter(name, conversion)
   end
 end
 
---- Other types for members: each by the name of a type, by the options of a column, or by a function of value, row and ctx (what is
---- nil goes). A type converts exactly as a column does; a value that it cannot convert is an error. Missing stays missing, null null.
+--- Other types for members: each by the name of a type, by the options of a column, or by a function of value, row and ctx (nil: the
+--- member goes). A type converts exactly as a column does; a value that it cannot convert is an error. Missing stays missing, null
+--- null.
 ---
 ---     quern.transform.convert {
 ---       handle_time = { as = "number", scale = 0.001, round = 2 },     -- milliseconds to seconds
@@ -212,8 +217,8 @@ function M.convert(conversions)
   end
 end
 
---- One row for each element of a list, with the other members repeated. A list that is missing, null or empty makes no row, or one
---- without the element.
+--- One row for each element of a list, with the other members repeated. A list that is missing, null or empty makes no row, or
+--- one without the element.
 ---@param name string  the member that holds the list
 ---@param as? string  the member that gets the element; default: the same name
 ---@param opts? { empty?: "drop"|"keep" }  `empty`: "keep" makes one row of a record without elements
@@ -244,8 +249,8 @@ end
 -- ---- redaction ----
 
 ---@class quern.RedactOptions  beside the names
----@field with? "hash"|"mask"  absent: the member goes; "mask": it becomes "***"; "hash": the SHA-256 of the salt and the value, as 64
----  hexadecimal digits, so that equal values stay equal
+---@field with? "hash"|"mask"  absent: the member goes; "mask": it becomes "***"; "hash": the SHA-256 of the salt and the value, as
+---  64 hexadecimal digits, so that equal values stay equal
 ---@field salt? string|fun(ctx: table?): string  goes before what is hashed; without one, short values can be found by trying
 
 local function text_of(value)
