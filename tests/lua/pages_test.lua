@@ -109,6 +109,17 @@ t.test("number: the highest count rules; a last page that is empty breaks the pr
   t.equal(select(2, walk.promised()), nil) -- one empty page is how many APIs say: nothing
 end)
 
+t.test("number and offset: the first page may be the only one that tells", function()
+  local walk = pages.number { size = 2, stop = "count", count = "$.n" }:walk(request, {})
+  t.ok(walk.next(page { count = 2, values = { page_count = 2 } }))
+  t.equal(walk.next(page { count = 2 }), nil)
+  t.equal(walk.promised(), true)
+  walk = pages.offset { size = 2, stop = "count", total = "$.n" }:walk(request, {})
+  t.ok(walk.next(page { count = 2, values = { offset_total = 3 } }))
+  t.equal(walk.next(page { count = 1 }), nil)
+  t.equal(walk.promised(), true)
+end)
+
 t.test("number: an absurd count ends after ten empty pages", function()
   local walk = pages.number { size = 2, stop = "count", count = "$.n" }:walk(request, {})
   local number = 0
@@ -118,6 +129,22 @@ t.test("number: an absurd count ends after ten empty pages", function()
   until not following
   t.equal(number, 12)
   t.match(select(2, walk.promised()).message, "page 3 is empty")
+end)
+
+t.test("missing: a list that stays empty and never goes missing is in doubt", function()
+  for _, pager in ipairs { pages.number { size = 2, stop = "missing" }, pages.offset { size = 2, stop = "missing" } } do
+    local walk = pager:walk(request, {})
+    t.ok(walk.next(page { count = 2 }))
+    for _ = 1, 9 do t.ok(walk.next(page { count = 0 })) end
+    t.equal(walk.next(page { count = 0 }), nil)
+    local promised, problem = walk.promised()
+    t.equal(promised, false)
+    t.match(problem.message, "10 pages in a row hold an empty list")
+    walk = pager:walk(request, {})
+    for _ = 1, 9 do walk.next(page { count = 0 }) end
+    t.equal(walk.next(page { present = false }), nil) -- the missing one is the end, however many were empty
+    t.equal(select(2, walk.promised()), nil)
+  end
 end)
 
 t.test("number: nonsense for a count is none", function()

@@ -8,15 +8,17 @@ local place = require "quern.pages.place"
 local M = {}
 
 local MAX_EMPTY = 10 -- empty pages in a row after which a walk ends, whatever the API promises
+local ALL_EMPTY = "10 pages in a row hold an empty list, and the list does not go missing; where that is the end, take stop = \"empty\""
 
 local function doubt(format, ...)
   return errors.new("restart", format:format(...), { counted = true })
 end
 
--- A count that an answer gives; nonsense is none.
-local function count_of(value)
+-- The highest count so far: of a page, if it gives one (nonsense is none), and of those before it.
+local function highest(promised, value)
   local count = math.tointeger(value)
-  return count and count >= 0 and count or nil
+  if not count or count < 0 then return promised end
+  return math.max(promised or 0, count)
 end
 
 -- Has the walk ended, by the rules that need no count?
@@ -33,6 +35,7 @@ end
 function M.number(pager, request, p)
   local where, size = "quern.pages.number", place.size(pager.size, p, "quern.pages.number")
   local read, empty, promised = 0, 0, nil -- pages read, empty ones at the end, the number of pages
+  local stuck = false
   local walk = { request = place.copy(request) }
 
   local function put(target)
@@ -40,26 +43,24 @@ function M.number(pager, request, p)
   end
 
   local function done(page)
-    local count = pager.stop == "count" and count_of(page.values.page_count)
-    if not count then
-      walk.by_count = false
-      return ended(pager.stop, size, page)
-    end
-    walk.by_count, promised = true, math.max(promised or 0, count)
-    return read >= promised or empty >= MAX_EMPTY
+    promised = highest(promised, pager.stop == "count" and page.values.page_count)
+    if not promised then return ended(pager.stop, size, page) end
+    return read >= promised
   end
 
   put(walk.request)
   function walk.next(page)
     read, empty = read + 1, page.items == 0 and empty + 1 or 0
     if done(page) then return nil end
+    stuck = empty >= MAX_EMPTY
+    if stuck then return nil end
     walk.request = place.copy(walk.request)
     put(walk.request)
     return walk.request
   end
 
   function walk.promised()
-    if not walk.by_count then return walk.by_count end
+    if not promised then return false, stuck and doubt(ALL_EMPTY) or nil end
     if empty == 0 or promised <= 1 then return true end
     return true, doubt("the API promised %d pages, and page %d is empty; where that is its habit, take stop = \"empty\"",
       promised, read - empty + 1)
@@ -73,7 +74,8 @@ end
 ---@return table walk
 function M.offset(pager, request, p)
   local where, size = "quern.pages.offset", place.size(pager.size, p, "quern.pages.offset")
-  local offset, read, promised = pager.first, 0, nil -- read: records of the walk; promised: their number
+  local offset, read, empty, promised = pager.first, 0, 0, nil -- records read, empty pages at the end, the number of records
+  local stuck = false
   local walk = { request = place.copy(request) }
 
   local function put(target)
@@ -81,19 +83,17 @@ function M.offset(pager, request, p)
   end
 
   local function done(page)
-    local total = pager.stop == "count" and count_of(page.values.offset_total)
-    if not total then
-      walk.by_count = false
-      return ended(pager.stop, size, page)
-    end
-    walk.by_count, promised = true, math.max(promised or 0, total)
+    promised = highest(promised, pager.stop == "count" and page.values.offset_total)
+    if not promised then return ended(pager.stop, size, page) end
     return read >= promised or page.items == 0
   end
 
   put(walk.request)
   function walk.next(page)
-    read = read + page.items
+    read, empty = read + page.items, page.items == 0 and empty + 1 or 0
     if done(page) then return nil end
+    stuck = empty >= MAX_EMPTY
+    if stuck then return nil end
     -- By what came, not by what was asked for: an API may send fewer than `size` and have more.
     offset = offset + (page.items > 0 and page.items or size)
     walk.request = place.copy(walk.request)
@@ -102,7 +102,8 @@ function M.offset(pager, request, p)
   end
 
   function walk.promised()
-    if not walk.by_count or read == promised then return walk.by_count end
+    if not promised then return false, stuck and doubt(ALL_EMPTY) or nil end
+    if read == promised then return true end
     return true, doubt("the API promised %d records and sent %d", promised, read)
   end
   return walk
