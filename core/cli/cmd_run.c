@@ -25,6 +25,9 @@ static const struct cli_option options[] = {
     CLI_ENV_OPTION,
     {0, "accept-incomplete", CLI_FLAG, NULL, NULL, "accept_incomplete",
      "publish the output in spite of holes (still exit 3)"},
+    {0, "on-error", CLI_CHOICE, "stop|skip|quarantine", "stop|skip|quarantine", "on_error",
+     "a record that fails ends the run (default), is left out, or goes to a file"},
+    {0, "quarantine", CLI_TEXT, "FILE", NULL, "quarantine", "that file (default: OUTPUT.quarantine.ndjson)"},
     {0, "listen", CLI_TEXT, "ADDR", NULL, "listen",
      "let the API call when a job is done, at HOST:PORT (default host 127.0.0.1, any free port)"},
     {0, "summary", CLI_TEXT, "FILE", NULL, NULL, "write the run's summary there, as JSON"},
@@ -88,12 +91,24 @@ static void print_span(struct cli_event *summary)
     fprintf(stderr, ", %s", cli_duration(cli_event_integer(summary, "elapsed_ms", 0), span));
 }
 
+/* ", 3 records failed (out.csv.quarantine.ndjson)" */
+static void print_failed(struct cli_event *summary)
+{
+    const char *path;
+
+    if (cli_event_integer(summary, "failed", 0) == 0) return;
+    print_count(summary, "failed", "record failed", "records failed");
+    path = cli_event_text(summary, "quarantine");
+    if (*path) fprintf(stderr, " (%s)", path);
+}
+
 static void print_of_query(struct cli_event *summary)
 {
     char leaves[32];
 
     fprintf(stderr, " of %s lea%s", cli_grouped(cli_event_integer(summary, "leaves", 0), leaves),
             cli_event_integer(summary, "leaves", 0) == 1 ? "f" : "ves");
+    print_failed(summary);
     print_count(summary, "pages", "page", "pages");
     print_count(summary, "requests", "request", "requests");
     if (cli_event_integer(summary, "splits", 0) > 0) print_count(summary, "splits", "split", "splits");

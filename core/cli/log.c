@@ -76,6 +76,27 @@ static void describe_stay(struct cli_event *event, char *line)
              cli_event_text(event, "message"));
 }
 
+/* "record failed, leaf 2024-01-01 page 2, record 12: column 'n': ..." */
+static void describe_failed(struct cli_event *event, char *line)
+{
+    int used = snprintf(line, LINE_SIZE, "record failed, leaf %s page %s, record %s", cli_event_text(event, "leaf"),
+                        cli_event_text(event, "page"), cli_event_text(event, "record"));
+
+    if (used > 0 && used < LINE_SIZE)
+        snprintf(line + used, LINE_SIZE - (size_t)used, ": %s", cli_event_text(event, "reason"));
+}
+
+/* What is not told one by one; the sum stands in the summary. */
+static bool describe_more_failed(struct cli_event *event, char *line)
+{
+    int64_t more = cli_event_integer(event, "failed", 0) - cli_event_integer(event, "told", 0);
+    char number[32];
+
+    if (more <= 0) return false;
+    snprintf(line, LINE_SIZE, "%s more record%s failed", cli_grouped(more, number), more == 1 ? "" : "s");
+    return true;
+}
+
 /* The words of an event; false if people need not see it. */
 static bool describe(struct cli_event *event, bool progress, const char *least, char *line)
 {
@@ -95,6 +116,10 @@ static bool describe(struct cli_event *event, bool progress, const char *least, 
         snprintf(line, LINE_SIZE, "split %s: %s", leaf, cli_event_text(event, "reason"));
     else if (cli_event_is(event, "restart"))
         snprintf(line, LINE_SIZE, "again from the start, %s: %s", leaf, cli_event_text(event, "reason"));
+    else if (cli_event_is(event, "record_failed"))
+        describe_failed(event, line);
+    else if (cli_event_is(event, "records_failed"))
+        return describe_more_failed(event, line);
     else if (cli_event_is(event, "log") && !below(cli_event_text(event, "level"), least))
         snprintf(line, LINE_SIZE, "%s: %s", cli_event_text(event, "level"), cli_event_text(event, "message"));
     else

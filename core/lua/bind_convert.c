@@ -42,7 +42,7 @@ struct job {
     struct qn_doc *doc;     /* index: out; rows: in */
     struct qn_facts facts;
     struct qn_worker_page page;
-    char *where, *chunk;
+    char *where, *label, *chunk;
     struct qn_batch *batch; /* rows: out */
     int rc;
     struct qn_err err;
@@ -59,6 +59,7 @@ static void free_job(struct job *job)
     qn_bytes_unref(job->bytes);
     qn_plan_unref(job->plan);
     qn_free(job->where);
+    qn_free(job->label);
     qn_free(job->chunk);
     qn_free(job);
 }
@@ -174,13 +175,14 @@ static void set_integer(lua_State *L, const char *name, size_t value)
 static int l_batch_counts(lua_State *L)
 {
     const struct qn_batch *batch = qn_lua_check_batch(L, 1);
-    lua_createtable(L, 0, 6);
+    lua_createtable(L, 0, 7);
     set_integer(L, "rows", batch->encoded_count);
     set_integer(L, "records", batch->record_count);
     set_integer(L, "bytes", qn_bytes_size(batch->bytes));
     set_integer(L, "no_key", batch->no_key);
     set_integer(L, "no_owner", batch->no_owner);
     set_integer(L, "replaced", batch->replaced);
+    set_integer(L, "failed", batch->failure_count);
     return 1;
 }
 
@@ -301,6 +303,7 @@ static int l_workers_rows(lua_State *L)
     job->doc = *doc;         /* taken: a page's memory does not wait for the collector */
     *doc = NULL;
     job->page.where = copy_field(L, 3, "where", &job->where);
+    job->page.label = copy_field(L, 3, "label", &job->label);
     job->page.chunk = copy_field(L, 3, "chunk", &job->chunk);
     job->page.leaf = integer_field(L, 3, "leaf", 0);
     job->page.page = integer_field(L, 3, "page", 1);

@@ -1,7 +1,7 @@
 /* bind_run.c - quern.core.run: chunk tree, sequencer and sinks for the run loop. Conversion only.
  *
- * A sequencer keeps its tree, plan and sink alive (user values 1 to 3); trees and sinks have no __close, because a
- * sequencer may still use them. Collected together, the sequencer goes first: it was marked last. */
+ * A sequencer keeps its tree, plan, sink and quarantine alive (user values 1 to 4); trees and sinks have no __close,
+ * because a sequencer may still use them. Collected together, the sequencer goes first: it was marked last. */
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdlib.h>
@@ -29,10 +29,10 @@ struct sequencer_box {
 
 /* ---- sink ---- */
 
-/* sink{ path=, format="csv"|"ndjson"|"json", header=, run= } -> sink | nil, err */
+/* sink{ path=, format="csv"|"ndjson"|"json", header=, run=, optional= } -> sink | nil, err */
 static int l_run_sink(lua_State *L)
 {
-    static const char *const names[] = {"path", "format", "header", "run", NULL};
+    static const char *const names[] = {"path", "format", "header", "run", "optional", NULL};
     static const char *const formats[] = {"csv", "ndjson", "json", NULL};
     qn_run_check_options(L, names);
     struct qn_file_sink_options options = {.path = qn_field_string(L, 1, "path", NULL)};
@@ -44,6 +44,7 @@ static int l_run_sink(lua_State *L)
     options.header = qn_field_string(L, 1, "header", NULL);
     if (options.header) options.header_size = strlen(options.header); /* names of columns hold no NUL */
     options.run = qn_field_string(L, 1, "run", "run");
+    options.optional = qn_field_boolean(L, 1, "optional", false);
     struct qn_err err;
     struct qn_sink **box = qn_run_new_box(L, SINK, sizeof *box, 1); /* [options, sink] */
     lua_pushstring(L, options.run);
@@ -185,16 +186,18 @@ static void check_span(lua_State *L, const struct qn_tree *tree)
     }
 }
 
-/* sequencer{ tree=, plan=, sink=, key=, owner=, order=, from=, to=, leaf_memory=, memory=, spool_dir= } -> sequencer */
+/* sequencer{ tree=, plan=, sink=, quarantine=, key=, owner=, order=, from=, to=, leaf_memory=, memory=, spool_dir= } ->
+ * sequencer */
 static int l_run_sequencer(lua_State *L)
 {
-    static const char *const names[] = {"tree", "plan", "sink",        "key",    "owner",     "order",
-                                        "from", "to",   "leaf_memory", "memory", "spool_dir", NULL};
+    static const char *const names[] = {"tree", "plan", "sink",        "quarantine", "key",       "owner", "order",
+                                        "from", "to",   "leaf_memory", "memory",     "spool_dir", NULL};
     qn_run_check_options(L, names);
     lua_settop(L, 1);
-    lua_getfield(L, 1, "tree"); /* [options, tree, plan, sink] */
+    lua_getfield(L, 1, "tree"); /* [options, tree, plan, sink, quarantine] */
     lua_getfield(L, 1, "plan");
     lua_getfield(L, 1, "sink");
+    lua_getfield(L, 1, "quarantine");
     struct qn_tree *tree = qn_lua_check_tree(L, 2);
     if (!lua_isnil(L, 3)) luaL_checkudata(L, 3, PLAN);
     struct qn_sink *sink = qn_lua_check_sink(L, 4);
@@ -203,6 +206,7 @@ static int l_run_sequencer(lua_State *L)
     struct qn_sequencer_options options = {
         .tree = tree,
         .sink = sink,
+        .quarantine = lua_isnil(L, 5) ? NULL : qn_lua_check_sink(L, 5),
         .run = lua_tostring(L, -1),
         .key = qn_field_boolean(L, 1, "key", false),
         .owner = qn_field_boolean(L, 1, "owner", false),
@@ -212,8 +216,8 @@ static int l_run_sequencer(lua_State *L)
         .spool_dir = push_spool_dir(L, sink),
     };
     struct sequencer_box *box =
-        qn_run_new_box(L, SEQUENCER, sizeof *box, 3); /* [options, tree, plan, sink, run, dir, box] */
-    for (int i = 1; i <= 3; i++) {
+        qn_run_new_box(L, SEQUENCER, sizeof *box, 4); /* [options, tree, plan, sink, quarantine, run, dir, box] */
+    for (int i = 1; i <= 4; i++) {
         lua_pushvalue(L, i + 1);
         lua_setiuservalue(L, -2, i);
     }
@@ -298,13 +302,19 @@ static int l_sequencer_fail(lua_State *L)
 
 static void push_advance(lua_State *L, const struct qn_advance *done)
 {
-    lua_createtable(L, 0, 2);
+    lua_createtable(L, 0, 3);
     lua_createtable(L, (int)done->count, 0); /* [result, committed] */
     for (size_t i = 0; i < done->count; i++) {
         lua_pushinteger(L, done->committed[i]);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     lua_setfield(L, -2, "committed");
+    lua_createtable(L, (int)done->failed_count, 0);
+    for (size_t i = 0; i < done->failed_count; i++) {
+        lua_pushstring(L, done->failed[i]);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    lua_setfield(L, -2, "failed");
     lua_newtable(L);
     if (done->refetch) {
         lua_pushinteger(L, done->refetch);
@@ -320,7 +330,7 @@ static int protected_push(lua_State *L)
     return 1;
 }
 
-/* sequencer:advance() -> { committed={leaf...}, refetch={leaf...} } | nil, err */
+/* sequencer:advance() -> { committed={leaf...}, refetch={leaf...}, failed={json text...} } | nil, err */
 static int l_sequencer_advance(lua_State *L)
 {
     struct qn_sequencer *sequencer = check_sequencer(L);
@@ -339,8 +349,9 @@ static int l_sequencer_facts(lua_State *L)
 {
     struct qn_sequencer_facts facts;
     qn_sequencer_facts(check_sequencer(L), &facts);
-    lua_createtable(L, 0, 8);
+    lua_createtable(L, 0, 9);
     set_count(L, "rows", facts.leaves.rows);
+    set_count(L, "failed", facts.leaves.failed);
     set_count(L, "records", facts.leaves.records);
     set_count(L, "duplicates", facts.leaves.duplicates);
     set_count(L, "disowned", facts.leaves.disowned);
@@ -376,7 +387,8 @@ static int l_sequencer_holes(lua_State *L)
     return 1;
 }
 
-/* sequencer:close("publish"|"keep"|"discard") -> path of the partial file that stays ("": none) | nil, err */
+/* sequencer:close("publish"|"keep"|"discard") -> path of the partial file that stays ("": none), the same of the
+ * quarantine | nil, err */
 static int l_sequencer_close(lua_State *L)
 {
     static const char *const ends[] = {"publish", "keep", "discard", NULL};
@@ -384,10 +396,13 @@ static int l_sequencer_close(lua_State *L)
     int end = luaL_checkoption(L, 2, NULL, ends);
     struct qn_err err;
     if (qn_sequencer_close(sequencer, (enum qn_sequencer_end)end, &err) < 0) return qn_lua_fail(L, NULL, &err);
-    lua_getiuservalue(L, 1, 3);
-    struct qn_sink **sink = luaL_checkudata(L, -1, SINK);
-    lua_pushstring(L, (*sink)->class->partial_path(*sink));
-    return 1;
+    for (int i = 3; i <= 4; i++) {
+        lua_getiuservalue(L, 1, i); /* [.., sink or nil] */
+        struct qn_sink **sink = lua_isnil(L, -1) ? NULL : luaL_checkudata(L, -1, SINK);
+        lua_pushstring(L, sink ? (*sink)->class->partial_path(*sink) : "");
+        lua_replace(L, -2);
+    }
+    return 2;
 }
 
 /* ---- module ---- */

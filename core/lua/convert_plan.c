@@ -14,6 +14,7 @@ static const char *const as_names[] = {"any", "text", "integer", "number", "bool
 static const char *const reduce_names[] = {"none", "first", "last", "count", "sum", "min",
                                            "max",  "avg",   "join", "list",  NULL};
 static const char *const format_names[] = {"csv", "ndjson", "json", NULL};
+static const char *const on_error_names[] = {"stop", "skip", "quarantine", NULL};
 
 struct qn_plan *qn_lua_check_plan(lua_State *L, int index)
 {
@@ -189,6 +190,7 @@ int qn_lua_new_plan(lua_State *L)
     spec.has_transform = flag(L, 1, "transform");
     spec.csv_safe = flag(L, 1, "csv_safe");
     spec.format = (enum qn_format)choice(L, 1, "format", "", format_names, QN_FORMAT_NDJSON);
+    spec.on_error = (enum qn_on_error)choice(L, 1, "on_error", "", on_error_names, QN_ON_ERROR_STOP);
     struct qn_plan **box = lua_newuserdatauv(L, sizeof *box, 0);
     *box = NULL;
     luaL_setmetatable(L, PLAN);

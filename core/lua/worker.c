@@ -208,6 +208,17 @@ static int apply_protected(lua_State *L)
     return 0;
 }
 
+/* After an error that used up memory or instructions, is there room for the next record? A script may have put into its
+ * upvalues what filled the state. */
+static bool usable(lua_State *L)
+{
+    const struct qn_state *state = qn_state_of(L);
+    size_t enough = state->memory_limit - state->memory_limit / 4;
+    if (state->memory_limit == 0 || state->memory_used < enough) return true;
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    return state->memory_used < enough;
+}
+
 /* [error] -> [text]: "x.lua:14: ..." where the script's own line that was running stands first. */
 static int explain(lua_State *L)
 {
@@ -232,7 +243,6 @@ static int script_error(struct qn_worker *worker, int status, bool tripped, stru
     const struct qn_worker_setup *setup = worker->setup;
     struct stage stage = stage_of(L, setup);
     if (status == LUA_ERRMEM) {
-        lua_gc(L, LUA_GCCOLLECT, 0);
         return qn_fail(err, QN_ESCRIPT, "%s: the function %s ran out of memory (the limit is %zu MB)", stage.failed,
                        stage.what, setup->memory_bytes >> 20);
     }
@@ -243,6 +253,14 @@ static int script_error(struct qn_worker *worker, int status, bool tripped, stru
     const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "an error without a text";
     bool placed = strncmp(text, "at ", 3) == 0;
     return qn_fail(err, QN_ESCRIPT, "%s%s%s", stage.failed, placed ? " " : ": ", text);
+}
+
+/* No record can be judged any more in this state: the page fails, whatever becomes of single records. */
+static int full(const struct qn_worker *worker, struct qn_err *err)
+{
+    struct qn_err why = *err;
+    return qn_fail(err, QN_ELIMIT, "%s; what the script keeps leaves no room in its %zu MB", why.text,
+                   worker->setup->memory_bytes >> 20);
 }
 
 static int apply(void *self, const struct qn_record *record, const struct qn_value *row, struct qn_emit *emit,
@@ -260,10 +278,9 @@ static int apply(void *self, const struct qn_record *record, const struct qn_val
     bool tripped = qn_budget_tripped(L);
     qn_budget_end(L, outer);
     qn_view_scope_end(L);
-    if (status == LUA_OK) return call.rc;
-    int rc = script_error(worker, status, tripped, err);
+    int rc = status == LUA_OK ? call.rc : script_error(worker, status, tripped, err);
     lua_settop(L, 1);
-    return rc;
+    return rc == QN_ESCRIPT && !usable(L) ? full(worker, err) : rc;
 }
 
 /* one page */
@@ -294,7 +311,8 @@ int qn_worker_rows(struct qn_worker *worker, struct qn_doc *doc, const struct qn
 {
     lua_State *L = worker->L;
     struct qn_transform transform = {worker, apply};
-    struct qn_rows_context context = {.transform = L ? &transform : NULL, .where = page->where};
+    struct qn_rows_context context = {
+        .transform = L ? &transform : NULL, .where = page->where, .leaf = page->label, .page = (uint64_t)page->page};
     if (L) {
         lua_settop(L, 0);
         lua_pushcfunction(L, begin_page);

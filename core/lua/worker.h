@@ -26,6 +26,7 @@ struct qn_worker_setup {     /* shared by all workers of a pool; outlives them; 
 
 struct qn_worker_page { /* where a page is, for messages and for ctx */
     const char *where;  /* "leaf 3 page 2" */
+    const char *label;  /* the leaf\'s name, told with a record that failed */
     const char *chunk;  /* JSON text */
     int64_t leaf, page;
 };

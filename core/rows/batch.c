@@ -30,12 +30,19 @@ void qn_batch_unref(struct qn_batch *batch)
     struct shared_batch *shared = (struct shared_batch *)batch;
     if (!shared || atomic_fetch_sub_explicit(&shared->references, 1, memory_order_acq_rel) != 1) return;
     qn_bytes_unref(batch->bytes);
+    qn_bytes_unref(batch->failed);
+    qn_free(batch->failures);
     qn_free(batch->rows);
     qn_free(shared);
+}
+
+static size_t size_of(const struct qn_bytes *bytes)
+{
+    return bytes ? qn_bytes_size(bytes) + QN_BYTES_PADDING : 0;
 }
 
 size_t qn_batch_memory(const struct qn_batch *batch)
 {
     return sizeof(struct shared_batch) + batch->row_count * sizeof *batch->rows +
-           (batch->bytes ? qn_bytes_size(batch->bytes) + QN_BYTES_PADDING : 0);
+           batch->failure_count * sizeof *batch->failures + size_of(batch->bytes) + size_of(batch->failed);
 }

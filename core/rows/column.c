@@ -17,6 +17,7 @@ void qn_scratch_init(struct qn_scratch *scratch)
     qn_arena_init(&scratch->arena);
     qn_buf_init(&scratch->buf, TEXT_CAP);
     qn_nodes_init(&scratch->nodes);
+    scratch->no_memory = false;
 }
 
 void qn_scratch_free(struct qn_scratch *scratch)
@@ -30,6 +31,7 @@ void qn_scratch_reset(struct qn_scratch *scratch)
 {
     qn_arena_reset(&scratch->arena);
     qn_buf_clear(&scratch->buf);
+    scratch->no_memory = false;
 }
 
 int qn_column_refuse(const struct qn_doc *doc, qn_node node, const char *problem, struct qn_err *err)
@@ -61,7 +63,9 @@ int qn_node_text(const struct qn_doc *doc, qn_node node, struct qn_scratch *scra
     if (qn_doc_plain_string(doc, node, out)) return 0;
     qn_buf_clear(&scratch->buf);
     int rc = qn_doc_string(doc, node, &scratch->buf);
-    return rc < 0 ? rc : keep(scratch, out);
+    if (rc == 0) rc = keep(scratch, out);
+    scratch->no_memory |= rc == QN_ENOMEM;
+    return rc;
 }
 
 static int node_json(const struct qn_doc *doc, qn_node node, struct qn_scratch *scratch, struct qn_span *out)
@@ -296,6 +300,7 @@ int qn_column_read(const struct qn_column *column, const struct qn_doc *doc, qn_
             rc = qn_column_reduce(column, doc, scratch, out, err);
     }
     if (rc == 0 && out->kind == QN_VALUE_MISSING && column->has_default) *out = column->fallback;
+    if (rc < 0 && scratch->no_memory) rc = qn_fail(err, QN_ENOMEM, "out of memory");
     return name_column(column, rc, err);
 }
 

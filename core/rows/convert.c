@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "json/write.h"
 #include "rows/emit.h"
+#include "rows/failures.h"
 #include "rows/records.h"
 #include "rows/text.h"
 
@@ -102,6 +103,7 @@ struct rows {
     struct qn_doc *doc;
     const struct qn_rows_context *context;
     struct qn_emit emit;
+    struct qn_failures failures;
     struct qn_scratch scratch;
     struct qn_value *values; /* one a column */
     size_t no_key, no_owner;
@@ -156,29 +158,35 @@ static int identify(struct rows *rows, qn_node record, struct qn_row *row)
         } else {
             rows->no_owner++;
         }
+        if (rows->scratch.no_memory) return qn_fail(&rows->err, QN_ENOMEM, "out of memory");
     }
+    return 0;
+}
+
+/* The record's own text on one line: as it stands, or minified into the scratch buffer. */
+static int own_text(struct rows *rows, qn_node record, struct qn_span *out)
+{
+    *out = qn_doc_span(rows->doc, record);
+    if (!memchr(out->data, '\n', out->size) && !memchr(out->data, '\r', out->size)) return 0;
+    struct qn_buf *buf = &rows->scratch.buf;
+    qn_buf_clear(buf);
+    int rc = qn_json_minified(buf, rows->doc, record);
+    if (rc < 0) return qn_fail(&rows->err, rc, rc == QN_ELIMIT ? "the record is larger than 1 GB" : "out of memory");
+    *out = (struct qn_span){buf->data, buf->size};
     return 0;
 }
 
 static int emit_raw(struct rows *rows, qn_node record)
 {
-    struct qn_span span = qn_doc_span(rows->doc, record);
-    bool one_line = !memchr(span.data, '\n', span.size) && !memchr(span.data, '\r', span.size);
-    if (one_line) return qn_emit_text(&rows->emit, span.data, span.size, &rows->err);
-    struct qn_buf *buf = &rows->scratch.buf;
-    qn_buf_clear(buf);
-    int rc = qn_json_minified(buf, rows->doc, record);
-    if (rc < 0) return qn_fail(&rows->err, rc, rc == QN_ELIMIT ? "the record is larger than 1 GB" : "out of memory");
-    return qn_emit_text(&rows->emit, buf->data, buf->size, &rows->err);
+    struct qn_span text;
+    int rc = own_text(rows, record, &text);
+    return rc < 0 ? rc : qn_emit_text(&rows->emit, text.data, text.size, &rows->err);
 }
 
 static int emit_record(struct rows *rows, const qn_node *levels, qn_node record)
 {
     const struct qn_plan *plan = rows->plan;
     if (plan->raw) return emit_raw(rows, record);
-    if (qn_doc_kind(rows->doc, record) == QN_ARRAY && qn_path_singular(plan->records[plan->level_count - 1]))
-        return qn_fail(&rows->err, QN_EINVAL,
-                       "records: the path selects the array itself; end it in [*] for its elements");
     for (size_t i = 0; i < plan->column_count; i++) {
         const struct qn_column *column = &plan->columns[i];
         qn_node from = levels[plan->level_count - 1 - (size_t)column->level];
@@ -191,16 +199,46 @@ static int emit_record(struct rows *rows, const qn_node *levels, qn_node record)
     return transform->apply(transform->self, &seen, rows->values, &rows->emit, &rows->err);
 }
 
+/* The record failed by itself: the page goes on without it, if the plan says so. */
+static int put_aside(struct rows *rows, qn_node record, int rc)
+{
+    enum qn_on_error mode = rows->plan->on_error;
+    if (mode == QN_ON_ERROR_STOP || (rc != QN_EINVAL && rc != QN_ESCRIPT)) return rc;
+    struct qn_err why = rows->err;
+    struct qn_span text;
+    qn_emit_fail(&rows->emit);
+    rc = mode == QN_ON_ERROR_QUARANTINE ? own_text(rows, record, &text) : 0;
+    if (rc == 0) {
+        rc = qn_failures_add(&rows->failures, rows->context, rows->number, why.text,
+                             mode == QN_ON_ERROR_QUARANTINE ? &text : NULL, &rows->err);
+    }
+    if (rc == 0) rows->err.code = 0;
+    return rc;
+}
+
+/* The array itself as the one record: a mistake of the query, not of the record. */
+static bool array_itself(const struct rows *rows, qn_node record)
+{
+    const struct qn_plan *plan = rows->plan;
+    return !plan->raw && qn_doc_kind(rows->doc, record) == QN_ARRAY &&
+           qn_path_singular(plan->records[plan->level_count - 1]);
+}
+
 static int convert_record(void *context, const qn_node *levels)
 {
     struct rows *rows = context;
     qn_node record = levels[rows->plan->level_count - 1];
     struct qn_row row = {.record = rows->number};
     qn_scratch_reset(&rows->scratch);
+    if (array_itself(rows, record)) {
+        return qn_fail(&rows->err, QN_EINVAL,
+                       "records: the path selects the array itself; end it in [*] for its elements");
+    }
     int rc = identify(rows, record, &row);
     if (rc == 0) {
         qn_emit_begin(&rows->emit, &row);
         rc = emit_record(rows, levels, record);
+        if (rc < 0) rc = put_aside(rows, record, rc);
     }
     if (rc == 0) rc = qn_emit_end(&rows->emit, &rows->err);
     if (rc < 0) return rc;
@@ -226,9 +264,10 @@ static int make_batch(struct rows *rows, uint64_t replaced, struct qn_batch **ou
     struct qn_batch *batch = qn_batch_new();
     if (!batch) return qn_fail(err, QN_ENOMEM, "out of memory");
     batch->bytes = qn_bytes_take(&emit->bytes);
-    if (!batch->bytes) {
+    int rc = batch->bytes ? qn_failures_give(&rows->failures, batch, err) : qn_fail(err, QN_ENOMEM, "out of memory");
+    if (rc < 0) {
         qn_batch_unref(batch);
-        return qn_fail(err, QN_ENOMEM, "out of memory");
+        return rc;
     }
     batch->rows = emit->rows;
     batch->row_count = emit->count;
@@ -251,6 +290,7 @@ int qn_convert_rows(const struct qn_plan *plan, struct qn_doc *doc, const struct
         return qn_fail(err, QN_EINVAL, "the plan has a transform, the context has none");
     }
     qn_emit_init(&rows.emit, plan);
+    qn_failures_init(&rows.failures);
     qn_scratch_init(&rows.scratch);
     rows.values = qn_calloc(plan->column_count + 1, sizeof *rows.values);
     int rc = rows.values ? qn_records_walk(plan, doc, convert_record, &rows, &rows.err) : QN_ENOMEM;
@@ -260,6 +300,7 @@ int qn_convert_rows(const struct qn_plan *plan, struct qn_doc *doc, const struct
         rc = make_batch(&rows, qn_doc_replaced(doc) - replaced, out, err);
     qn_free(rows.values);
     qn_scratch_free(&rows.scratch);
+    qn_failures_free(&rows.failures);
     qn_emit_free(&rows.emit);
     return rc;
 }

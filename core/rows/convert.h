@@ -14,6 +14,9 @@
 #include "rows/row.h"
 
 enum qn_format { QN_FORMAT_CSV, QN_FORMAT_NDJSON, QN_FORMAT_JSON };
+/* What a record does that a column cannot convert, or whose transform fails: it fails the page; it makes no row and is
+ * told; it is kept beside that. */
+enum qn_on_error { QN_ON_ERROR_STOP, QN_ON_ERROR_SKIP, QN_ON_ERROR_QUARANTINE };
 enum qn_as { QN_AS_ANY, QN_AS_TEXT, QN_AS_INTEGER, QN_AS_NUMBER, QN_AS_BOOL, QN_AS_TIME, QN_AS_JSON };
 enum qn_reduce {
     QN_REDUCE_NONE,
@@ -58,6 +61,7 @@ struct qn_plan_spec {           /* borrowed during qn_plan_new */
     bool has_transform;
     enum qn_format format;
     bool csv_safe; /* CSV: texts that a spreadsheet would run as formulas are guarded (csv.h) */
+    enum qn_on_error on_error;
 };
 
 struct qn_plan;
@@ -105,7 +109,8 @@ int qn_emit_row(struct qn_emit *emit, const struct qn_value *values, struct qn_e
 struct qn_transform {
     void *self;
     /* row: the values of the plan's columns for this record. Calls qn_emit_row 0..n times.
-     * QN_ESCRIPT with err's text on a script's error. Never jumps out. */
+     * QN_ESCRIPT with err's text on a script's error, after which the next record may be tried; any other code fails
+     * the page, whatever on_error says. Never jumps out. */
     int (*apply)(void *self, const struct qn_record *record, const struct qn_value *row, struct qn_emit *emit,
                  struct qn_err *err);
 };
@@ -113,8 +118,11 @@ struct qn_transform {
 struct qn_rows_context {
     const struct qn_transform *transform; /* required iff the plan has one */
     const char *where;                    /* "leaf 3 page 2", put before ", record N: ..." (N from 1); or NULL */
+    const char *leaf;                     /* its name and the page's number, told with a record that failed; or NULL */
+    uint64_t page;
 };
 /* QN_EINVAL (a value that its column cannot convert), QN_ESCRIPT, QN_ENOMEM, QN_ELIMIT. Nothing of a failed page
- * is kept. */
+ * is kept. With another on_error than stop, QN_EINVAL is a query that cannot be right for any record, and QN_ESCRIPT
+ * does not happen. */
 int qn_convert_rows(const struct qn_plan *plan, struct qn_doc *doc, const struct qn_rows_context *context,
                     struct qn_batch **out, struct qn_err *err);

@@ -27,6 +27,18 @@ void qn_emit_begin(struct qn_emit *emit, const struct qn_row *record)
 {
     emit->record = *record;
     emit->first = true;
+    emit->start_count = emit->count;
+    emit->start_size = emit->bytes.size;
+    emit->start_encoded = emit->encoded;
+}
+
+void qn_emit_fail(struct qn_emit *emit)
+{
+    emit->record.flags |= QN_ROW_FAILED;
+    emit->first = true;
+    emit->count = emit->start_count;
+    emit->bytes.size = emit->start_size;
+    emit->encoded = emit->start_encoded;
 }
 
 static int fail(int rc, struct qn_err *err)

@@ -15,6 +15,7 @@ struct qn_emit {
     struct qn_row *rows;
     size_t count, capacity;
     size_t encoded;
+    size_t start_count, start_size, start_encoded; /* before the record at hand */
     struct qn_row record; /* what every row of the record at hand repeats: number, key, owner, flags */
     bool first;           /* no row of this record yet */
 };
@@ -24,5 +25,7 @@ void qn_emit_free(struct qn_emit *emit);
 void qn_emit_begin(struct qn_emit *emit, const struct qn_row *record);
 /* A row by its text, which gets its terminator here. */
 int qn_emit_text(struct qn_emit *emit, const char *text, size_t size, struct qn_err *err);
+/* The record at hand failed: the rows it has made are taken back, and it will be an empty one. */
+void qn_emit_fail(struct qn_emit *emit);
 /* The record is over: without a row it leaves an empty one. */
 int qn_emit_end(struct qn_emit *emit, struct qn_err *err);

@@ -130,6 +130,7 @@ int qn_plan_new(const struct qn_plan_spec *spec, struct qn_plan **out, struct qn
     plan->has_transform = spec->has_transform;
     plan->format = spec->format;
     plan->csv_safe = spec->csv_safe;
+    plan->on_error = spec->on_error;
     rc = compile_records(plan, spec, err);
     if (rc == 0 && spec->key) rc = compile("key", spec->key, true, &plan->key, err);
     if (rc == 0 && spec->owner) rc = compile("owner", spec->owner, true, &plan->owner, err);

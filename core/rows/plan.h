@@ -19,6 +19,7 @@ struct qn_plan {
     size_t column_count;
     bool raw, has_transform, csv_safe;
     enum qn_format format;
+    enum qn_on_error on_error;
 };
 
 /* The length of a path's text without a trailing `.*` or `[*]`; 0 if it has none that can be cut. */

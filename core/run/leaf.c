@@ -3,9 +3,11 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "run/failed.h"
 
-#define FRAME_CAP   ((size_t)256 << 10) /* of rows in one frame; a single larger row is a frame of its own */
-#define EARLY_SHARE 4                   /* early pages take at most this part of a leaf's memory */
+#define FRAME_CAP    ((size_t)256 << 10) /* of rows in one frame; a single larger row is a frame of its own */
+#define FAILED_SHARE 8                   /* failed records hold at most this part of it */
+#define EARLY_SHARE  4                   /* early pages take at most this part of a leaf's memory */
 
 struct frame {
     uint32_t size, rows;
@@ -16,8 +18,8 @@ struct qn_early {
     uint32_t page;
     struct qn_batch *batch; /* NULL: parked */
     size_t memory;
-    struct qn_spool parked; /* its rows, then its bytes */
-    size_t row_count;
+    struct qn_spool parked; /* its rows, its failures, its bytes, the bytes of its failures */
+    size_t row_count, failure_count, size;
 };
 
 /* What accept reads: a batch, or a parked one loaded again. */
@@ -26,6 +28,8 @@ struct page_rows {
     const struct qn_row *rows;
     size_t count;
     const char *bytes;
+    const struct qn_failure *failures;
+    const char *failed;
 };
 
 struct qn_leaf *qn_leaf_new(const struct qn_leaf_rules *rules, uint32_t id, int64_t from_ms, int64_t to_ms)
@@ -37,6 +41,7 @@ struct qn_leaf *qn_leaf_new(const struct qn_leaf_rules *rules, uint32_t id, int6
     leaf->from_ms = from_ms;
     leaf->to_ms = to_ms;
     qn_spool_init(&leaf->rows, rules->pool, rules->memory);
+    qn_spool_init(&leaf->failed, rules->pool, rules->memory / FAILED_SHARE);
     qn_spool_init(&leaf->keys, rules->pool, QN_SPOOL_BLOCK);
     qn_keyset_init(&leaf->seen, rules->pool);
     return leaf;
@@ -58,6 +63,7 @@ void qn_leaf_free(struct qn_leaf *leaf)
         free_early(early);
     }
     qn_spool_clear(&leaf->rows);
+    qn_spool_clear(&leaf->failed);
     qn_spool_clear(&leaf->keys);
     qn_keyset_free(&leaf->seen);
     qn_disowned_free(leaf->disowned);
@@ -160,15 +166,25 @@ static int put(struct qn_leaf *leaf, const struct page_rows *page, struct stretc
     return 0;
 }
 
+static int put_failed(struct qn_leaf *leaf, const struct page_rows *page, size_t failure, struct qn_err *err)
+{
+    leaf->facts.failed++;
+    return qn_failed_add(&leaf->failed, &page->failures[failure], page->failed, err);
+}
+
 static int accept(struct qn_leaf *leaf, const struct page_rows *page, struct qn_err *err)
 {
     struct stretch stretch = {0, {0, 0}};
     bool keep = false;
     int rc = 0;
+    size_t failure = 0;
     for (size_t i = 0; rc == 0 && i < page->count; i++) {
         const struct qn_row *row = &page->rows[i];
         if (row->flags & QN_ROW_FIRST) rc = judge(leaf, page->page, row, &keep, err);
         if (rc == 0 && keep && row->size > 0) rc = put(leaf, page, &stretch, row, err);
+        if (!(row->flags & QN_ROW_FAILED)) continue;
+        if (rc == 0 && keep) rc = put_failed(leaf, page, failure, err);
+        failure++;
     }
     if (rc == 0) rc = flush(leaf, page, &stretch, err);
     leaf->pages++;
@@ -177,19 +193,25 @@ static int accept(struct qn_leaf *leaf, const struct page_rows *page, struct qn_
 
 static int accept_batch(struct qn_leaf *leaf, uint32_t number, const struct qn_batch *batch, struct qn_err *err)
 {
-    struct page_rows page = {number, batch->rows, batch->row_count, batch->bytes ? qn_bytes_data(batch->bytes) : NULL};
+    struct page_rows page = {.page = number, .rows = batch->rows, .count = batch->row_count};
+    if (batch->bytes) page.bytes = qn_bytes_data(batch->bytes);
+    page.failures = batch->failures;
+    if (batch->failed) page.failed = qn_bytes_data(batch->failed);
     return accept(leaf, &page, err);
 }
 
 static int accept_parked(struct qn_leaf *leaf, struct qn_early *early, struct qn_err *err)
 {
     size_t size = (size_t)early->parked.size, rows_size = early->row_count * sizeof(struct qn_row);
+    size_t failures_size = early->failure_count * sizeof(struct qn_failure);
     char *memory = qn_malloc(size > 0 ? size : 1);
     if (!memory) return qn_fail(err, QN_ENOMEM, "out of memory for a page of %zu bytes", size);
     int rc = qn_spool_read(&early->parked, 0, memory, size, err);
     if (rc == 0) {
-        struct page_rows page = {early->page, (const struct qn_row *)(void *)memory, early->row_count,
-                                 memory + rows_size};
+        struct page_rows page = {.page = early->page, .rows = (const void *)memory, .count = early->row_count};
+        page.failures = (const void *)(memory + rows_size);
+        page.bytes = memory + rows_size + failures_size;
+        page.failed = page.bytes + early->size;
         rc = accept(leaf, &page, err);
     }
     qn_free(memory);
@@ -209,14 +231,23 @@ static int accept_waiting(struct qn_leaf *leaf, struct qn_err *err)
     return rc;
 }
 
+static int add_bytes(struct qn_spool *spool, const struct qn_bytes *bytes, struct qn_err *err)
+{
+    return bytes ? qn_spool_add(spool, qn_bytes_data(bytes), qn_bytes_size(bytes), err) : 0;
+}
+
 static int park(struct qn_leaf *leaf, struct qn_early *early, const struct qn_batch *batch, struct qn_err *err)
 {
     qn_spool_init(&early->parked, leaf->rules->pool, 0);
     early->row_count = batch->row_count;
+    early->failure_count = batch->failure_count;
+    early->size = batch->bytes ? qn_bytes_size(batch->bytes) : 0;
     int rc = qn_spool_add(&early->parked, batch->rows, batch->row_count * sizeof *batch->rows, err);
-    if (rc == 0 && batch->bytes) {
-        rc = qn_spool_add(&early->parked, qn_bytes_data(batch->bytes), qn_bytes_size(batch->bytes), err);
+    if (rc == 0) {
+        rc = qn_spool_add(&early->parked, batch->failures, batch->failure_count * sizeof *batch->failures, err);
     }
+    if (rc == 0) rc = add_bytes(&early->parked, batch->bytes, err);
+    if (rc == 0) rc = add_bytes(&early->parked, batch->failed, err);
     return rc == 0 ? qn_spool_seal(&early->parked, err) : rc;
 }
 
@@ -264,6 +295,7 @@ int qn_leaf_finish(struct qn_leaf *leaf, uint32_t pages, struct qn_err *err)
         return qn_fail(err, QN_ESTATE, "leaf %u has %u pages of %u in their order", leaf->id, leaf->pages, pages);
     }
     int rc = qn_spool_seal(&leaf->rows, err);
+    if (rc == 0) rc = qn_spool_seal(&leaf->failed, err);
     if (rc == 0 && leaf->rules->key && leaf->rules->owner) {
         rc = qn_keyset_store(&leaf->seen, &leaf->keys, &leaf->key_list, err);
     }

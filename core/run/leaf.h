@@ -23,6 +23,7 @@ struct qn_leaf_rules {
 struct qn_leaf_facts {
     uint64_t records; /* received: kept, repeated, disowned and outside */
     uint64_t rows;
+    uint64_t failed;           /* records kept that could not be converted: they made no row */
     uint64_t duplicates;       /* records whose key the leaf had already */
     uint64_t disowned;         /* records left to another leaf of the run */
     uint64_t outside;          /* records whose owner time is outside the run's range */
@@ -36,9 +37,10 @@ struct qn_leaf {
     uint32_t pages;         /* accepted so far */
     struct qn_early *early; /* pages that wait, lowest number first */
     size_t early_memory;
-    struct qn_spool rows;  /* frames: struct frame, then whole rows */
-    struct qn_keyset seen; /* until finish */
-    struct qn_spool keys;  /* from finish on */
+    struct qn_spool rows;   /* frames: struct frame, then whole rows */
+    struct qn_spool failed; /* see failed.h */
+    struct qn_keyset seen;  /* until finish */
+    struct qn_spool keys;   /* from finish on */
     struct qn_keylist key_list;
     struct qn_disowned *disowned; /* NULL: none; whoever takes it sets NULL */
     struct qn_leaf_facts facts;

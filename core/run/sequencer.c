@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "run/check.h"
+#include "run/failed.h"
 #include "run/sequencer_state.h"
 
 #define LEAF_MEMORY ((size_t)16 << 20)
@@ -13,6 +14,8 @@
 void qn_advance_free(struct qn_advance *advance)
 {
     qn_free(advance->committed);
+    for (size_t i = 0; i < advance->failed_count; i++) qn_free(advance->failed[i]);
+    qn_free(advance->failed);
     *advance = (struct qn_advance){0};
 }
 
@@ -48,6 +51,7 @@ int qn_sequencer_new(const struct qn_sequencer_options *options, struct qn_seque
     if (!sequencer) return qn_fail(err, QN_ENOMEM, "out of memory for the run");
     sequencer->tree = options->tree;
     sequencer->sink = options->sink;
+    sequencer->quarantine = options->quarantine;
     sequencer->store = options->store;
     int rc = set_up(sequencer, options, err);
     if (rc < 0) {
@@ -210,6 +214,7 @@ static int note_commit(struct qn_sequencer *sequencer, const struct qn_leaf *lea
     struct qn_leaf_facts *sum = &sequencer->facts;
     sum->records += leaf->facts.records;
     sum->rows += leaf->facts.rows;
+    sum->failed += leaf->facts.failed;
     sum->duplicates += leaf->facts.duplicates;
     sum->disowned += leaf->facts.disowned;
     sum->outside += leaf->facts.outside;
@@ -222,6 +227,7 @@ static int commit_leaf(struct qn_sequencer *sequencer, struct qn_leaf *leaf, str
 {
     uint32_t id = leaf->id;
     int rc = qn_leaf_replay(leaf, sequencer->sink, err);
+    if (rc == 0) rc = qn_failed_commit(sequencer, leaf, out, err);
     if (rc == 0 && leaf->disorder) rc = qn_sequencer_hole(sequencer, id, leaf->disorder, err);
     if (rc == 0) rc = qn_keylist_copy(&leaf->key_list, &leaf->keys, &sequencer->keys, &sequencer->slots[id].keys, err);
     if (rc == 0) rc = note_commit(sequencer, leaf, out, err);
@@ -293,6 +299,7 @@ int qn_sequencer_advance(struct qn_sequencer *sequencer, struct qn_advance *out,
     }
     int rc = settle_leaves(sequencer, out, err);
     if (rc == 0 && out->count > 0) rc = sequencer->sink->class->commit(sequencer->sink, err);
+    if (rc == 0 && out->count > 0) rc = qn_failed_flush(sequencer, err);
     if (rc == 0) rc = tell_store(sequencer, out, err);
     if (rc < 0) {
         sequencer->broken = true;
@@ -301,9 +308,22 @@ int qn_sequencer_advance(struct qn_sequencer *sequencer, struct qn_advance *out,
     return rc;
 }
 
+static void discard(struct qn_sequencer *sequencer)
+{
+    struct qn_sink *quarantine = sequencer->quarantine;
+    sequencer->sink->class->discard(sequencer->sink);
+    if (quarantine) quarantine->class->discard(quarantine);
+}
+
+static void keep(struct qn_sequencer *sequencer)
+{
+    struct qn_sink *quarantine = sequencer->quarantine;
+    sequencer->sink->class->keep(sequencer->sink);
+    if (quarantine) quarantine->class->keep(quarantine);
+}
+
 static int publish(struct qn_sequencer *sequencer, struct qn_err *err)
 {
-    struct qn_sink *sink = sequencer->sink;
     struct qn_tree *tree = sequencer->tree;
     uint64_t left =
         qn_tree_count(tree, QN_LEAF_OPEN) + qn_tree_count(tree, QN_LEAF_RUNNING) + qn_tree_count(tree, QN_LEAF_WHOLE);
@@ -314,15 +334,14 @@ static int publish(struct qn_sequencer *sequencer, struct qn_err *err)
         rc = qn_fail(err, QN_ESTATE, "%llu leaves are not committed: the run cannot be published",
                      (unsigned long long)left);
     }
-    if (rc == 0) return sink->class->publish(sink, err);
-    sink->class->discard(sink);
+    if (rc == 0) return qn_failed_publish(sequencer, err);
+    discard(sequencer);
     return rc;
 }
 
 int qn_sequencer_close(struct qn_sequencer *sequencer, enum qn_sequencer_end end, struct qn_err *err)
 {
     if (sequencer->closed) return qn_fail(err, QN_ESTATE, "the run is closed already");
-    struct qn_sink *sink = sequencer->sink;
     struct qn_store *store = sequencer->store;
     enum qn_run_end outcome = QN_RUN_DROPPED;
     int rc = 0;
@@ -330,10 +349,10 @@ int qn_sequencer_close(struct qn_sequencer *sequencer, enum qn_sequencer_end end
         rc = publish(sequencer, err);
         if (rc == 0) outcome = sequencer->hole_count > 0 ? QN_RUN_INCOMPLETE : QN_RUN_COMPLETE;
     } else if (end == QN_END_KEEP) {
-        sink->class->keep(sink);
+        keep(sequencer);
         outcome = QN_RUN_INCOMPLETE;
     } else {
-        sink->class->discard(sink);
+        discard(sequencer);
     }
     sequencer->closed = true;
     for (uint32_t i = 0; i < sequencer->slot_count; i++) drop(sequencer, i);

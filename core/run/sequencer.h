@@ -21,12 +21,13 @@
 struct qn_sequencer_options {
     struct qn_tree *tree;
     struct qn_sink *sink;
-    struct qn_store *store; /* run state is written through it, after the sink; borrowed; NULL: none */
-    const char *run;        /* id of the run for the store; copied */
-    bool key, owner, order; /* what the query declares */
-    size_t leaf_memory;     /* bytes of a leaf in memory; 0: 16 MB */
-    size_t memory;          /* bytes of all leaves in memory; 0: 64 MB */
-    const char *spool_dir;  /* copied; made when needed, and removed again */
+    struct qn_sink *quarantine; /* where records go that failed; borrowed like sink; NULL: they are counted and told */
+    struct qn_store *store;     /* run state is written through it, after the sink; borrowed; NULL: none */
+    const char *run;            /* id of the run for the store; copied */
+    bool key, owner, order;     /* what the query declares */
+    size_t leaf_memory;         /* bytes of a leaf in memory; 0: 16 MB */
+    size_t memory;              /* bytes of all leaves in memory; 0: 64 MB */
+    const char *spool_dir;      /* copied; made when needed, and removed again */
 };
 
 struct qn_sequencer_facts {
@@ -45,7 +46,11 @@ struct qn_advance {
     uint32_t *committed;
     size_t count, capacity;
     uint32_t refetch; /* 0: none; at most one leaf, because nothing behind it may commit */
+    char **failed;    /* records that failed, as JSON objects (leaf, page, record, reason); the first QN_FAILED_TOLD of
+                       * the run, in plan order */
+    size_t failed_count, failed_capacity;
 };
+#define QN_FAILED_TOLD 20
 void qn_advance_free(struct qn_advance *advance);
 
 enum qn_sequencer_end { QN_END_PUBLISH, QN_END_KEEP, QN_END_DISCARD };

@@ -13,6 +13,8 @@ struct qn_slot {            /* one a leaf number */
 struct qn_sequencer {
     struct qn_tree *tree;
     struct qn_sink *sink;
+    struct qn_sink *quarantine; /* NULL: none */
+    unsigned failed_told;       /* records of qn_advance.failed so far */
     struct qn_store *store;
     char *run;
     struct qn_leaf_rules rules;

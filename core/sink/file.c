@@ -20,6 +20,7 @@ struct file_sink {
     bool stream;
     bool ours; /* the descriptor is closed by us */
     bool over; /* published, kept or discarded */
+    bool sealed, published, optional;
 };
 
 static struct file_sink *of(struct qn_sink *sink)
@@ -101,16 +102,38 @@ static int sync_directory(struct file_sink *file, struct qn_err *err)
                          file->names.target);
 }
 
-static int publish_file(struct file_sink *file, struct qn_err *err)
+static int seal(struct qn_sink *sink, struct qn_err *err)
 {
-    if (fsync(file->output.fd) < 0) {
+    struct file_sink *file = of(sink);
+    if (file->sealed) return 0;
+    int rc = finish(file, err);
+    if (rc < 0) return rc;
+    if (!file->stream && fsync(file->output.fd) < 0) {
         return qn_fail_errno(err, QN_EIO, errno, "cannot sync '%s' (%llu bytes)", file->names.partial,
                              (unsigned long long)file->output.written);
     }
+    file->sealed = true;
+    return 0;
+}
+
+/* Nothing to publish: what an earlier run left under the name would be taken for this one's. */
+static int publish_nothing(struct file_sink *file, struct qn_err *err)
+{
+    bool removed = unlink(file->names.target) == 0;
+    if (!removed && errno != ENOENT) {
+        return qn_fail_errno(err, QN_EIO, errno, "cannot remove '%s' of an earlier run", file->names.target);
+    }
+    discard(&file->sink);
+    return removed ? sync_directory(file, err) : 0;
+}
+
+static int publish_file(struct file_sink *file, struct qn_err *err)
+{
     if (rename(file->names.partial, file->names.target) < 0) {
         return qn_fail_errno(err, QN_EIO, errno, "cannot rename '%s' to '%s'", file->names.partial, file->names.target);
     }
     file->names.partial[0] = 0; /* from here on nothing may be unlinked */
+    file->published = true;
     return sync_directory(file, err);
 }
 
@@ -118,8 +141,12 @@ static int publish(struct qn_sink *sink, struct qn_err *err)
 {
     struct file_sink *file = of(sink);
     if (file->over) return qn_fail(err, QN_ESTATE, "publish of an output that is closed");
-    int rc = finish(file, err);
-    if (rc == 0 && !file->stream) rc = publish_file(file, err);
+    int rc = seal(sink, err);
+    if (rc == 0 && !file->stream && file->optional && sink->rows_written == 0) {
+        rc = publish_nothing(file, err);
+        if (rc == 0) return 0;
+    } else if (rc == 0 && !file->stream)
+        rc = publish_file(file, err);
     if (rc < 0) {
         discard(sink);
         return rc;
@@ -131,10 +158,21 @@ static int publish(struct qn_sink *sink, struct qn_err *err)
     return 0;
 }
 
+static void withdraw(struct qn_sink *sink)
+{
+    struct file_sink *file = of(sink);
+    if (file->published) unlink(file->names.target);
+    file->published = false;
+}
+
 static void keep(struct qn_sink *sink)
 {
     struct file_sink *file = of(sink);
     if (file->over) return;
+    if (file->optional && sink->rows_written == 0) {
+        discard(sink);
+        return;
+    }
     qn_output_flush(&file->output, NULL); /* what fits is kept; the run has failed already */
     close_output(file);
 }
@@ -157,7 +195,9 @@ static const struct qn_sink_class file_class = {
     .rows = rows,
     .leaf_end = leaf_end,
     .commit = commit,
+    .seal = seal,
     .publish = publish,
+    .withdraw = withdraw,
     .keep = keep,
     .discard = discard,
     .partial_path = partial_path,
@@ -262,6 +302,7 @@ int qn_file_sink_open(const struct qn_file_sink_options *options, struct qn_sink
     file->sink.class = &file_class;
     file->sink.single_rows = options->format == QN_SINK_JSON;
     file->format = options->format;
+    file->optional = options->optional;
     file->output.fd = -1;
     qn_output_quiet_signals();
     int rc = open_any(file, options->path, options->run, err);

@@ -23,6 +23,7 @@ struct qn_file_sink_options {
     const char *header; /* the CSV header line with its line end; not NUL-terminated; NULL: none */
     size_t header_size;
     const char *run; /* id of the run, part of the partial file's name; no slash */
+    bool optional;   /* without rows nothing stays, and publish removes what stood under the name; a file only */
 };
 
 /* QN_EIO (names the path and what to do), QN_EEXIST (the same run writes there already), QN_EINVAL, QN_ENOMEM.

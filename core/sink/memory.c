@@ -43,10 +43,20 @@ static int commit(struct qn_sink *sink, struct qn_err *err)
     return note(sink, err, "commit", 0);
 }
 
+static int seal(struct qn_sink *sink, struct qn_err *err)
+{
+    return note(sink, err, "seal", 0);
+}
+
 static int publish(struct qn_sink *sink, struct qn_err *err)
 {
     of(sink)->end = QN_MEMORY_PUBLISHED;
     return note(sink, err, "publish", 0);
+}
+
+static void withdraw(struct qn_sink *sink)
+{
+    of(sink)->end = QN_MEMORY_DISCARDED;
 }
 
 static void keep(struct qn_sink *sink)
@@ -76,7 +86,9 @@ static const struct qn_sink_class memory_class = {
     .rows = rows,
     .leaf_end = leaf_end,
     .commit = commit,
+    .seal = seal,
     .publish = publish,
+    .withdraw = withdraw,
     .keep = keep,
     .discard = discard,
     .partial_path = partial_path,

@@ -23,7 +23,11 @@ struct qn_sink_class {
     int (*leaf_end)(struct qn_sink *sink, struct qn_err *err);
     /* What leaf_end closed is out of our hands: with the operating system, and durable where the sink can resume. */
     int (*commit)(struct qn_sink *sink, struct qn_err *err);
+    /* Nothing is added any more: all of it is written and durable, only its name is missing. publish does it if nobody
+     * did. */
+    int (*seal)(struct qn_sink *sink, struct qn_err *err);
     int (*publish)(struct qn_sink *sink, struct qn_err *err); /* the run is whole: under its name */
+    void (*withdraw)(struct qn_sink *sink);                   /* after publish: no, it is not; what can be removed is */
     void (*keep)(struct qn_sink *sink);                       /* incomplete: the partial file stays */
     void (*discard)(struct qn_sink *sink);                    /* nothing stays */
     const char *(*partial_path)(const struct qn_sink *sink);  /* "" when there is none */

@@ -5,6 +5,7 @@ local chunk = require "quern.chunk"
 local http = require "quern.http"
 local param = require "quern.param"
 local plugin = require "quern.plugin"
+local quarantine = require "quern.quarantine"
 
 local M = {}
 
@@ -80,7 +81,7 @@ end
 
 --- Binds a query's script: parameters, tree, format, client. Everything that can be refused before a request is refused here.
 ---@param script quern.Script  its value is a query
----@param opts table  params, format, output, csv_safe, rate, plugins
+---@param opts table  params, format, output, csv_safe, on_error, quarantine, rate, plugins
 ---@return table? bound
 ---@return table? err
 function M.bind(script, opts)
@@ -90,6 +91,8 @@ function M.bind(script, opts)
   bound.format, err = M.format(query, opts)
   if not bound.format then return nil, err end
   bound.csv_safe = opts.csv_safe == true
+  bound.on_error, err = quarantine.bind(opts)
+  if not bound.on_error then return nil, err end
   bound.plugins, err = plugin.load(opts.plugins, query)
   if not bound.plugins then return nil, err end
   bound.params, err = param.bind(query.params, opts.params or {}, {

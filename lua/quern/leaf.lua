@@ -73,7 +73,7 @@ end
 
 local function convert(run, leaf, page)
   local batch, err = run.workers:rows(page.doc, {
-    where = where(leaf, page.number), leaf = leaf.id, page = page.number, chunk = run:chunk_json(leaf.chunk),
+    where = where(leaf, page.number), label = leaf.label, leaf = leaf.id, page = page.number, chunk = run:chunk_json(leaf.chunk),
   })
   if not batch then error(err, 0) end
   run:arrived(leaf, page.number)

@@ -75,7 +75,8 @@ end
 
 -- ---- the run ----
 
-local NOT_FOR_PROGRAMS = { plugins = "--plugin", listen = "--listen", rate = "--rate", accept_incomplete = "--accept-incomplete" }
+local NOT_FOR_PROGRAMS = { plugins = "--plugin", listen = "--listen", rate = "--rate", accept_incomplete = "--accept-incomplete",
+                           on_error = "--on-error", quarantine = "--quarantine" }
 
 --- Checks what can be checked before the function is called.
 ---@param script quern.Script  its value is a function

@@ -17,6 +17,7 @@ local leaves = require "quern.leaf"
 local pages = require "quern.pages"
 local plugin = require "quern.plugin"
 local prepare = require "quern.prepare"
+local quarantine = require "quern.quarantine"
 local summary = require "quern.summary"
 local webhook = require "quern.webhook"
 
@@ -176,6 +177,8 @@ function Run:commit()
   for _, id in ipairs(result.committed) do
     event.emit { type = "leaf_committed", leaf = self:label(id), rows = self.sequencer:facts().rows }
   end
+  quarantine.tell(result.failed)
+  self.counts.told = self.counts.told + #result.failed
   for _, id in ipairs(result.refetch) do
     self.counts.refetches = self.counts.refetches + 1
     event.emit { type = "restart", leaf = self:label(id), reason = "a neighbour saw a record that this leaf owns but did not deliver" }
@@ -252,7 +255,7 @@ local function columns_of(query, plugins)
 end
 
 --- The compiled plan of a query and its plugins for an output format. Raises kind "usage" for a path that does not compile.
----@param bound { query: quern.Query, plugins: table[]?, format: "csv"|"ndjson"|"json", csv_safe: boolean? }
+---@param bound { query: quern.Query, plugins: table[]?, format: "csv"|"ndjson"|"json", csv_safe: boolean?, on_error: table? }
 ---@return any plan
 function M.compile(bound)
   local query, plugins = bound.query, bound.plugins or {}
@@ -263,6 +266,7 @@ function M.compile(bound)
   local ok, plan = pcall(convert.plan, {
     records = query.records, key = query.key, owner = query.owner, facts = facts, columns = list,
     raw = query.raw or false, transform = query.transform ~= nil or plugin.transforms(plugins), format = bound.format, csv_safe = bound.csv_safe,
+    on_error = bound.on_error and bound.on_error.mode,
   })
   if ok then return plan end
   local owner = errors.is(plan) and owners[tonumber(plan.message:match "^columns%[(%d+)%]")]
@@ -282,8 +286,8 @@ local function open(bound, opts)
   local run = setmetatable({
     id = opts.run_id, query = bound.query, params = bound.params, client = bound.client, format = bound.format, cut = bound.cut,
     changed = task.event(), active = 0, holes = {}, counted = {}, chunk_texts = setmetatable({}, { __mode = "k" }),
-    completeness = bound.completeness, plugins = bound.plugins or {},
-    counts = { pages = 0, bytes = 0, leaves = 0, splits = 0, restarts = 0, refetches = 0, overtakes = 0 }, started_ms = task.now(),
+    completeness = bound.completeness, on_error = bound.on_error or { mode = "stop" }, plugins = bound.plugins or {},
+    counts = { pages = 0, bytes = 0, leaves = 0, splits = 0, restarts = 0, refetches = 0, overtakes = 0, told = 0 }, started_ms = task.now(),
   }, Run)
   local query = bound.query
   local err
@@ -296,8 +300,10 @@ local function open(bound, opts)
     run.sink, err = core_run.sink { path = opts.output, format = bound.format, header = run.plan:header(), run = run.id }
   end
   if not run.sink then return nil, err end
+  run.quarantine, err = quarantine.open(bound.on_error, run.id)
+  if err then return nil, err end
   run.sequencer = core_run.sequencer {
-    tree = run.tree, plan = run.plan, sink = run.sink, key = query.key ~= nil, owner = query.owner ~= nil,
+    tree = run.tree, plan = run.plan, sink = run.sink, quarantine = run.quarantine, key = query.key ~= nil, owner = query.owner ~= nil,
     order = query.order ~= nil, from = bound.cut.tree.from, to = bound.cut.tree.to, spool_dir = opts.spool_dir,
   }
   return run
@@ -360,6 +366,7 @@ local function finish(run, failure, hook, opts)
   if opts.audit then failure = opts.audit:settle() or failure end
   local report = summary.close(run, failure, opts)
   if run.workers then run.workers:close() end
+  quarantine.total(report, run.counts.told)
   event.emit { type = "run_finished", summary = report }
   local cancelled = failure and failure.kind == "cancelled" -- a query inside a program: nothing can wait here any more
   if hook and report.exit ~= 130 and not cancelled then
@@ -372,7 +379,7 @@ end
 --- Runs a bound query to its end. Waits. The result's `exit` is the command's exit status; nothing stands under the
 --- output's name unless the run is whole (or `accept_incomplete` was given).
 ---@async
----@param bound table  from quern.bind: query, params, client, tree, format, script, now_ms
+---@param bound table  from quern.bind: query, params, client, tree, format, on_error, script, now_ms
 ---@param opts { run_id: string, output: string?, concurrency: integer?, workers: integer, accept_incomplete: boolean?, spool_dir: string?, listen: string?, audit: quern.Audit?, inner: table? }
 ---  `inner`: of a query inside a program, see quern.rows
 ---@return table? summary

@@ -99,6 +99,14 @@ local function params_text(run)
   return list
 end
 
+-- Ends the output and the quarantine. Where the partial file of the output stays, and where the failed records are; "" is nowhere.
+local function close(run, fate)
+  local partial, aside = run.sequencer:close(fate)
+  if not partial then return nil, nil, aside end
+  local published = fate == "publish" and run.sequencer:facts().failed > 0
+  return partial, published and run.on_error.path or aside
+end
+
 --- Publishes, keeps or discards the output and tells what the run was.
 ---@param run table
 ---@param failure table?  the error that ended the run
@@ -109,21 +117,23 @@ function M.close(run, failure, opts)
   local exit, message, fate = verdict(run, failure, holes)
   if fate == "keep" and opts.accept_incomplete then fate = "publish" end
   local facts = run.sequencer:facts()
-  local partial, close_err = run.sequencer:close(fate)
+  local partial, aside, close_err = close(run, fate)
   if close_err then
     exit, message = close_err.kind == "pipe" and PIPE_CLOSED or 1, tostring(close_err.message)
-    partial = nil
+    partial, aside = nil, nil
   end
   if fate == "keep" and partial and partial ~= "" then
-    message = ("%s; what was done is in %s; run again"):format(message, partial)
+    local failed = aside ~= "" and (", records that failed in %s"):format(aside) or ""
+    message = ("%s; what was done is in %s%s; run again"):format(message, partial, failed)
   end
   local counts, net = run.counts, run.client.counts or {}
   return {
     run = run.id, query = run.query.name, exit = exit, message = message, params = params_text(run),
     verdict = exit == 0 and "complete" or exit == 3 and "incomplete" or "failed",
     accuracy = run.accuracy, tiled = run.tree:tiled(), counted = counted(run, holes), holes = json.array(holes),
-    rows = facts.rows, records = facts.records, duplicates = facts.duplicates, disowned = facts.disowned,
-    outside = facts.outside, no_key = facts.no_key, no_owner = facts.no_owner,
+    rows = facts.rows, failed = facts.failed, quarantine = aside ~= "" and aside or nil,
+    records = facts.records, duplicates = facts.duplicates, disowned = facts.disowned, outside = facts.outside,
+    no_key = facts.no_key, no_owner = facts.no_owner,
     leaves = counts.leaves, splits = counts.splits, restarts = counts.restarts, refetches = counts.refetches,
     pages = counts.pages, bytes = counts.bytes, requests = net.requests, retries = net.retries, causes = net.causes,
     converted = converted(run), plugins = #run.plugins > 0 and plugin.facts(run.plugins) or nil,

@@ -107,6 +107,46 @@ t.test("rows: what a column cannot convert and what a transform raises are of ki
   t.equal(err.message, "leaf 1 page 1, record 1: transform failed at t.lua:1: no")
 end)
 
+-- A plan that leaves out what fails; a page of records with these numbers.
+local function lenient(body, options)
+  local changes = { plan = plan { transform = true, on_error = "skip" }, script = script(body), threads = 1, memory = 32 << 20, instructions = 100000 }
+  for key, value in pairs(options or {}) do changes[key] = value end
+  return workers(changes)
+end
+
+local function numbers(list)
+  local items = {}
+  for index, n in ipairs(list) do items[index] = ('{"id":%d,"n":%d}'):format(index, n) end
+  return '{"items":[' .. table.concat(items, ",") .. "]}"
+end
+
+t.test("with on_error skip a record that fails makes no row, and the next is tried", function()
+  local bodies = {
+    "if record.n == 2 then error 'no' end return row",
+    "if record.n == 2 then return 5 end return row",
+    "if record.n == 2 then return { row, { unknown = 1 } } end return row",
+    "if record.n == 2 then while true do pcall(function() while true do end end) end end return row",
+    "if record.n == 2 then local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end end return row",
+  }
+  for _, body in ipairs(bodies) do
+    local w <close> = lenient(body, { instructions = 10000000 })
+    local facts = assert(w:index(numbers { 1, 2, 3, 2, 1 }))
+    local counts = assert(w:rows(facts.doc, { where = "leaf 1 page 1" })):counts()
+    t.equal(counts.rows, 3)
+    t.equal(counts.failed, 2)
+    t.equal(counts.records, 5)
+  end
+end)
+
+t.test("a state that a script has filled is of no use for the next record: then the page fails", function()
+  local w <close> = lenient("kept = kept or {} for i = 1, 1e9 do kept[#kept + 1] = ('x'):rep(100000) .. i end",
+    { instructions = 1000000000 })
+  local facts = assert(w:index(numbers { 1, 2 }))
+  local batch, err = w:rows(facts.doc, { where = "leaf 1 page 1" })
+  t.equal(batch, nil)
+  t.match(err.message, "record 1: transform failed: .*ran out of memory.*leaves no room in its 32 MB")
+end)
+
 t.test("a script that does not load on a worker is told when the workers start", function()
   local broken = { name = "@t.lua", path = "t.lua", dir = ".", source = "return {" }
   local w, err = convert.workers { threads = 1, plan = plan { transform = true }, script = broken }

@@ -452,7 +452,7 @@ function plan_methods:header() end
 ---@class quern.core.Doc  an indexed page
 ---@class quern.core.Batch  the encoded rows of a page
 local batch_methods = {}
----@return { rows: integer, records: integer, bytes: integer, no_key: integer, no_owner: integer, replaced: integer }
+---@return { rows: integer, records: integer, bytes: integer, no_key: integer, no_owner: integer, replaced: integer, failed: integer }
 function batch_methods:counts() end
 
 ---@class quern.core.Workers  closed by close, __close or the collector
@@ -467,7 +467,7 @@ function workers_methods:index(body) end
 --- Takes the document. Waits.
 ---@async
 ---@param doc quern.core.Doc
----@param place { where?: string, leaf?: integer, page?: integer, chunk?: string }  `chunk`: JSON text
+---@param place { where?: string, label?: string, leaf?: integer, page?: integer, chunk?: string }  `chunk`: JSON text
 ---@return quern.core.Batch?
 ---@return quern.Error? err  kind "transform"
 function workers_methods:rows(doc, place) end
@@ -480,7 +480,7 @@ function workers_methods:close() end
 ---@class quern.core.convert
 local convert = {}
 --- Raises kind "usage" (exit 2) for what does not compile.
----@param spec { records: string[], key?: string, owner?: string, facts?: string[][], columns?: table[], raw?: boolean, transform?: boolean, format?: "csv"|"ndjson"|"json", csv_safe?: boolean }
+---@param spec { records: string[], key?: string, owner?: string, facts?: string[][], columns?: table[], raw?: boolean, transform?: boolean, format?: "csv"|"ndjson"|"json", csv_safe?: boolean, on_error?: "stop"|"skip"|"quarantine" }
 ---@return quern.core.Plan
 function convert.plan(spec) end
 ---@param options { plan: quern.core.Plan, threads?: integer, script?: table, context?: string, memory?: integer, instructions?: integer }  `memory` in bytes
@@ -566,16 +566,16 @@ function sequencer_methods:discard(leaf) end
 ---@param leaf integer
 ---@param reason string
 function sequencer_methods:fail(leaf, reason) end
----@return { committed: integer[], refetch: integer[] }?
+---@return { committed: integer[], refetch: integer[], failed: string[] }?  `failed`: the first records of the run that failed, as JSON texts
 ---@return quern.Error? err
 function sequencer_methods:advance() end
----@return table<string, integer>  rows, records, duplicates, disowned, outside, no_key, no_owner, spooled_bytes
+---@return table<string, integer>  rows, failed, records, duplicates, disowned, outside, no_key, no_owner, spooled_bytes
 function sequencer_methods:facts() end
 ---@return { leaf: integer, from: integer?, to: integer?, reason: string }[]
 function sequencer_methods:holes() end
 ---@param fate "publish"|"keep"|"discard"
 ---@return string? partial  path of the partial file that stays; "": none
----@return quern.Error? err
+---@return string|quern.Error quarantine  the same of the quarantine; or why it could not be closed so
 function sequencer_methods:close(fate) end
 
 ---@class quern.core.run
@@ -584,11 +584,11 @@ local run = {}
 ---@param spec { from: integer, to: integer, size?: string, floor?: string, grain?: string, split?: boolean }|{ count: integer }
 ---@return quern.core.Tree
 function run.tree(spec) end
----@param options { path?: string, format?: "csv"|"ndjson"|"json", header?: string, run?: string }
+---@param options { path?: string, format?: "csv"|"ndjson"|"json", header?: string, run?: string, optional?: boolean }  `optional`: without rows nothing stays, nor what stood there
 ---@return quern.core.Sink?
 ---@return quern.Error? err
 function run.sink(options) end
----@param options { tree: quern.core.Tree, plan?: quern.core.Plan, sink: quern.core.Sink, key?: boolean, owner?: boolean, order?: boolean, from?: integer, to?: integer, leaf_memory?: integer, memory?: integer, spool_dir?: string }  memory in bytes
+---@param options { tree: quern.core.Tree, plan?: quern.core.Plan, sink: quern.core.Sink, quarantine?: quern.core.Sink, key?: boolean, owner?: boolean, order?: boolean, from?: integer, to?: integer, leaf_memory?: integer, memory?: integer, spool_dir?: string }  memory in bytes
 ---@return quern.core.Sequencer
 function run.sequencer(options) end
 --- A sink whose rows are taken out again.
