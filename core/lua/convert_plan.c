@@ -229,10 +229,23 @@ static int l_plan_header(lua_State *L)
     return 1;
 }
 
+/* plan:unfound() -> list of names */
+static int l_plan_unfound(lua_State *L)
+{
+    const struct qn_plan *plan = qn_lua_check_plan(L, 1);
+    lua_newtable(L);
+    for (size_t i = 0; i < qn_plan_column_count(plan); i++) {
+        if (qn_plan_column_found(plan, i)) continue;
+        lua_pushstring(L, qn_plan_column_name(plan, i));
+        lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+    }
+    return 1;
+}
+
 void qn_lua_open_plan(lua_State *L)
 {
     static const luaL_Reg meta[] = {{"__gc", l_plan_gc}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {{"header", l_plan_header}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"header", l_plan_header}, {"unfound", l_plan_unfound}, {NULL, NULL}};
     luaL_newmetatable(L, PLAN);
     luaL_setfuncs(L, meta, 0);
     lua_newtable(L);

@@ -286,12 +286,15 @@ int qn_column_read(const struct qn_column *column, const struct qn_doc *doc, qn_
 {
     int rc = 0;
     out->kind = QN_VALUE_MISSING;
+    scratch->selected = false;
     if (!column->path) return 0;
     if (column->reduce == QN_REDUCE_NONE) {
         qn_node node = qn_path_one_linked(column->path, doc, record, &scratch->trail);
-        if (node != QN_NONE) rc = qn_column_convert(column, doc, node, scratch, out, err);
+        scratch->selected = node != QN_NONE;
+        if (scratch->selected) rc = qn_column_convert(column, doc, node, scratch, out, err);
     } else {
         rc = qn_path_select_linked(column->path, doc, record, &scratch->trail, &scratch->nodes);
+        scratch->selected = scratch->nodes.count > 0;
         if (rc == QN_ELIMIT)
             qn_fail(err, rc, "its path selects more than 16 million nodes");
         else if (rc < 0)

@@ -50,7 +50,8 @@ struct qn_scratch {
     struct qn_buf buf; /* for strings while they are decoded */
     struct qn_nodes nodes;
     struct qn_trail trail; /* of the column read last */
-    bool no_memory; /* a text could not be decoded since the last reset: what was said of it is not true */
+    bool selected;         /* the path of the column read last selected a node */
+    bool no_memory;        /* a text could not be decoded since the last reset: what was said of it is not true */
 };
 void qn_scratch_init(struct qn_scratch *scratch);
 void qn_scratch_free(struct qn_scratch *scratch);

@@ -106,6 +106,7 @@ struct rows {
     struct qn_failures failures;
     struct qn_scratch scratch;
     struct qn_value *values; /* one a column */
+    bool *found;             /* the same: its path selected something in this page */
     size_t no_key, no_owner;
     uint32_t number; /* of the record at hand */
     struct qn_err err;
@@ -192,6 +193,7 @@ static int emit_record(struct rows *rows, const qn_node *levels, qn_node record)
         qn_node from = levels[plan->level_count - 1 - (size_t)column->level];
         int rc = qn_column_read(column, rows->doc, from, &rows->scratch, &rows->values[i], &rows->err);
         if (rc < 0) return rc;
+        rows->found[i] |= rows->scratch.selected;
     }
     if (!plan->has_transform) return qn_emit_row(&rows->emit, rows->values, &rows->err);
     struct qn_record seen = {rows->doc, record, levels, plan->level_count, rows->number};
@@ -258,6 +260,14 @@ static int locate(const struct rows *rows, int rc, struct qn_err *err)
                    (unsigned long)rows->number + 1, rows->err.text);
 }
 
+static void note_found(const struct rows *rows)
+{
+    const struct qn_plan *plan = rows->plan;
+    for (size_t i = 0; i < plan->column_count; i++) {
+        if (rows->found[i]) atomic_store_explicit(&plan->found[i], true, memory_order_relaxed);
+    }
+}
+
 static int make_batch(struct rows *rows, uint64_t replaced, struct qn_batch **out, struct qn_err *err)
 {
     struct qn_emit *emit = &rows->emit;
@@ -293,12 +303,15 @@ int qn_convert_rows(const struct qn_plan *plan, struct qn_doc *doc, const struct
     qn_failures_init(&rows.failures);
     qn_scratch_init(&rows.scratch);
     rows.values = qn_calloc(plan->column_count + 1, sizeof *rows.values);
-    int rc = rows.values ? qn_records_walk(plan, doc, convert_record, &rows, &rows.err) : QN_ENOMEM;
+    rows.found = qn_calloc(plan->column_count + 1, sizeof *rows.found);
+    int rc = rows.values && rows.found ? qn_records_walk(plan, doc, convert_record, &rows, &rows.err) : QN_ENOMEM;
     if (rc < 0)
         rc = locate(&rows, rc, err);
     else
         rc = make_batch(&rows, qn_doc_replaced(doc) - replaced, out, err);
+    if (rc == 0) note_found(&rows);
     qn_free(rows.values);
+    qn_free(rows.found);
     qn_scratch_free(&rows.scratch);
     qn_failures_free(&rows.failures);
     qn_emit_free(&rows.emit);

@@ -3,7 +3,8 @@
  *     index: bytes -> document and page facts      (also what accepts or refuses a body)
  *     rows:  document, plan, context -> batch
  *
- * A plan is compiled once on the main thread, immutable after, reference-counted, shared by all workers.
+ * A plan is compiled once on the main thread, reference-counted, shared by all workers; immutable after, except that it
+ * knows which columns' paths have found something.
  * index and rows run on any thread; they keep nothing between calls. The Lua transform enters rows as a
  * function table (struct qn_transform) that core/lua implements. */
 #pragma once
@@ -71,6 +72,9 @@ struct qn_plan *qn_plan_ref(struct qn_plan *plan);
 void qn_plan_unref(struct qn_plan *plan);
 size_t qn_plan_column_count(const struct qn_plan *plan);
 const char *qn_plan_column_name(const struct qn_plan *plan, size_t column);
+/* Has its path selected anything so far, in any record that qn_convert_rows saw? If not, it may be mistyped. True, too,
+ * where nothing is an answer: a column without a path, with a default, or that counts. */
+bool qn_plan_column_found(const struct qn_plan *plan, size_t column);
 size_t qn_plan_fact_count(const struct qn_plan *plan);
 const char *qn_plan_fact_name(const struct qn_plan *plan, size_t fact);
 bool qn_plan_has_transform(const struct qn_plan *plan);

@@ -138,7 +138,8 @@ int qn_plan_new(const struct qn_plan_spec *spec, struct qn_plan **out, struct qn
     if (rc == 0 && spec->column_count > 0) {
         plan->columns = qn_calloc(spec->column_count, sizeof *plan->columns);
         plan->members = qn_calloc(spec->column_count, sizeof *plan->members);
-        if (!plan->columns || !plan->members) rc = no_memory(err);
+        plan->found = qn_calloc(spec->column_count, sizeof *plan->found);
+        if (!plan->columns || !plan->members || !plan->found) rc = no_memory(err);
     }
     for (size_t i = 0; i < spec->column_count && rc == 0; i++) rc = compile_column(plan, spec, i, err);
     if (rc < 0) {
@@ -175,6 +176,7 @@ void qn_plan_unref(struct qn_plan *plan)
     qn_free(plan->fact_names);
     qn_free(plan->columns);
     qn_free(plan->members);
+    qn_free(plan->found);
     qn_free(plan);
 }
 
@@ -186,6 +188,13 @@ size_t qn_plan_column_count(const struct qn_plan *plan)
 const char *qn_plan_column_name(const struct qn_plan *plan, size_t column)
 {
     return plan->columns[column].name;
+}
+
+bool qn_plan_column_found(const struct qn_plan *plan, size_t column)
+{
+    const struct qn_column *one = &plan->columns[column];
+    if (!one->path || one->has_default || one->reduce == QN_REDUCE_COUNT) return true;
+    return atomic_load_explicit(&plan->found[column], memory_order_relaxed);
 }
 
 size_t qn_plan_fact_count(const struct qn_plan *plan)

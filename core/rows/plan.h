@@ -1,4 +1,4 @@
-/* plan.h - inside core/rows: a compiled plan. Immutable after qn_plan_new: any thread. */
+/* plan.h - inside core/rows: a compiled plan. Immutable after qn_plan_new, but for what was found: any thread. */
 #pragma once
 
 #include <stdatomic.h>
@@ -17,6 +17,7 @@ struct qn_plan {
     struct qn_column *columns;
     char **members; /* `"name":` for JSON rows */
     size_t column_count;
+    atomic_bool *found; /* a column each: its path has selected something */
     bool raw, has_transform, csv_safe;
     enum qn_format format;
     enum qn_on_error on_error;

@@ -361,12 +361,22 @@ local function begin(run, opts)
   return hook
 end
 
+-- A path that selected nothing anywhere is a mistyped one, most of the time.
+local function doubt_columns(run, report)
+  if report.rows == 0 or report.verdict == "failed" then return end
+  for _, name in ipairs(run.plan:unfound()) do
+    local records = report.records == 1 and "the only record" or ("all %d records"):format(report.records)
+    event.emit { type = "log", level = "warn", column = name, message = ("column '%s' was empty in %s; is its path right?"):format(name, records) }
+  end
+end
+
 -- Tells the end, and waits for the hook; not after an interrupt: then it has its time when the command has ended.
 local function finish(run, failure, hook, opts)
   if opts.audit then failure = opts.audit:settle() or failure end
   local report = summary.close(run, failure, opts)
   if run.workers then run.workers:close() end
   quarantine.total(report, run.counts.told)
+  doubt_columns(run, report)
   event.emit { type = "run_finished", summary = report }
   local cancelled = failure and failure.kind == "cancelled" -- a query inside a program: nothing can wait here any more
   if hook and report.exit ~= 130 and not cancelled then

@@ -81,6 +81,27 @@ t.test("a plain run: every row once, in order, complete", function()
   t.equal(summary.leaves, 2)
 end)
 
+t.test("a column whose path selects nothing anywhere is told at the end, once", function()
+  local function columns_told(changes)
+    t.serve(function(request) return answer(200, { items = json.array(records(range_of(request))) }) end)
+    local before = #t.events "log"
+    execute(definition(changes))
+    local told = {}
+    for index, event in ipairs(t.events "log") do
+      if index > before then told[#told + 1] = event.message end
+    end
+    return table.concat(told, "; ")
+  end
+  t.equal(columns_told(), "")
+  t.equal(columns_told { columns = { { "id", "$.id" }, { "name", "$.nmae" }, { "n", "$.x[*]", reduce = "sum" },
+    { "count", "$.x[*]", reduce = "count" }, { "state", "$.state", default = "new" } } },
+    "column 'name' was empty in all 480 records; is its path right?; column 'n' was empty in all 480 records; is its path right?")
+  t.serve(function() return answer(200, { items = json.array {} }) end)
+  local before = #t.events "log"
+  execute(definition { columns = { { "name", "$.nmae" } } })
+  t.equal(#t.events "log", before)
+end)
+
 t.test("413 splits, never sends the same range twice, and gives the same bytes", function()
   local asked = {}
   t.serve(function(request)

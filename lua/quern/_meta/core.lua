@@ -448,6 +448,8 @@ function flow.oauth() end
 local plan_methods = {}
 ---@return string  the CSV header line with its CRLF; "" for other formats
 function plan_methods:header() end
+---@return string[]  names of columns whose path has selected nothing so far, although there is no default
+function plan_methods:unfound() end
 
 ---@class quern.core.Doc  an indexed page
 ---@class quern.core.Batch  the encoded rows of a page
