@@ -11,7 +11,8 @@ using scanner_type = simdjson::internal::dom_parser_implementation;
 
 constexpr size_t SPARE = size_t(16) << 20;
 
-/* A scanner has room for an offset a byte of text, of which a page fills a tenth. Each thread keeps the one it used last. */
+/* A scanner has room for an offset a byte of text, of which a page fills a tenth. Each thread keeps the one it used
+ * last. */
 scanner_type *scanner_for(size_t size)
 {
     thread_local std::unique_ptr<scanner_type> kept;

@@ -78,10 +78,9 @@ static int arguments(struct qn_path_parser *p, struct qn_call *call)
     unsigned count = functions[call->function].arguments;
     for (unsigned i = 0; i < count; i++) {
         qn_path_blank(p);
-        size_t from = p->at;
         if (i > 0 && !qn_path_take(p, ",")) break;
         qn_path_blank(p);
-        from = p->at;
+        size_t from = p->at;
         int rc = qn_path_operand(p, &call->arguments[i]);
         if (rc == 0) rc = check_argument(p, call->function, &call->arguments[i], from);
         if (rc < 0) return rc;
