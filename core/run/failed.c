@@ -90,8 +90,8 @@ int qn_failed_publish(struct qn_sequencer *sequencer, struct qn_err *err)
 {
     struct qn_sink *sink = sequencer->sink, *quarantine = sequencer->quarantine;
     if (!quarantine) return sink->class->publish(sink, err);
-    int rc = sink->class->seal(sink, err);
-    if (rc == 0) rc = of_quarantine(quarantine->class->seal(quarantine, err), err);
+    int rc = of_quarantine(quarantine->class->seal(quarantine, err), err);
+    if (rc == 0) rc = sink->class->seal(sink, err);
     if (rc == 0) rc = of_quarantine(quarantine->class->publish(quarantine, err), err);
     if (rc == 0) {
         rc = sink->class->publish(sink, err);

@@ -13,6 +13,10 @@ local function usage(format, ...)
   return nil, errors.new("usage", format:format(...), { exit = 2 })
 end
 
+local function same_file(path)
+  return usage("--quarantine %s: the rows go there; name another file", path)
+end
+
 local function default_path(output)
   if output == nil or output == "" or output == "-" then
     return usage "--on-error quarantine: the rows go to stdout; say with --quarantine FILE where the records that fail go"
@@ -37,7 +41,7 @@ function M.bind(opts)
     path, err = default_path(opts.output)
     if not path then return nil, err end
   end
-  if path == opts.output then return usage("--quarantine %s: the rows go there", path) end
+  if path == opts.output then return same_file(path) end
   return { mode = mode, path = path }
 end
 
@@ -48,7 +52,9 @@ end
 ---@return table? err
 function M.open(on_error, run_id)
   if not on_error or not on_error.path then return nil end
-  return core_run.sink { path = on_error.path, format = "ndjson", run = run_id, optional = true }
+  local sink, err = core_run.sink { path = on_error.path, format = "ndjson", run = run_id, optional = true }
+  if err and err.kind == "exists" then return same_file(on_error.path) end -- nobody else has the run's id
+  return sink, err
 end
 
 --- Tells of records whose leaf has committed; of the first of a run only.

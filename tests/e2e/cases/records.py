@@ -162,3 +162,7 @@ def quarantine_on_a_full_disk(bench):
         bench.quern("run", query, "-o", "rows.csv", "--on-error", "quarantine", "--quarantine", "no/such/file", env=server.env) \
             .expect(1, "no/such/file")
         equal(bench.files(), ["items.lua"], "files without a place for the quarantine")
+        for same in ("rows.csv", "./rows.csv", bench.path("rows.csv")):
+            bench.quern("run", query, "-o", "rows.csv", "--on-error", "quarantine", "--quarantine", same, env=server.env) \
+                .expect(2, same + ": the rows go there")
+            equal(bench.files(), ["items.lua"], "files after one file for both")
