@@ -100,7 +100,7 @@ M.DETAILS_QUERY = "/api/v2/analytics/conversations/details/query"
 ---@return quern.Job
 function M.search_job(opts)
   opts = options.check("quern.genesys.search_job", opts, { every = "string|function", polls = "integer|function" })
-  local function at(kind, id) return M.DETAILS_QUERY .. kind .. url.encode(id) end
+  local function at(kind, id) return M.DETAILS_QUERY .. kind .. url.encode(id):gsub("%+", "%%20") end -- a path knows no "+" for a space
   return job.new {
     id = "$.jobId", state = "$.status", complete = { "complete" }, failed = { "failed" }, message = "$.message",
     poll = function(id) return { path = at("/jobs/", id) } end,
