@@ -1,13 +1,6 @@
-"""The interval, tree and search dialects of tutorial_server.py: what a request must be, and what is answered."""
-import base64
-import itertools
-import json
+"""The interval and tree dialects of tutorial_server.py: what a request must be, and what is answered."""
 import random
 import re
-import threading
-import time
-import urllib.parse
-import urllib.request
 
 import dataset
 
@@ -76,6 +69,7 @@ class Interval:
 
     def __init__(self, state):
         self.state = state
+        self.linked = set()   # pairs of a body and a page that a link of ours named
 
     def answer(self, handler, path, url_query, body):
         options = self.state.options
@@ -92,8 +86,13 @@ class Interval:
         refuse_too_large(self.state, span, (span[1] - span[0]) // size_ms, options.max_buckets, "buckets")
         entities = list(dataset.bucket_entities(self.state.data, *span, size_ms))
         number = int(url_query.get("page", "1"))
+        require(not url_query or (body, number) in self.linked, "page %d was not linked from an answer to this very body" % number)
         shown, more = page_of_list(options, entities, number, options.bucket_page)
-        following = handler.link(AGGREGATES_PATH, "page=%d" % (number + 1)) if more else None
+        following = None
+        if more:
+            after = self.state.following(number)
+            self.linked.add((body, after))
+            following = handler.link(AGGREGATES_PATH, "page=%d" % after)
         return 200, dataset.text_of({"entities": shown, "nextPage": following, "page": number, "pageSize": options.bucket_page})
 
 
@@ -104,6 +103,7 @@ class Tree:
 
     def __init__(self, state):
         self.state, self.queries = state, {}
+        self.linked = set()   # pairs of a query and a page that a link of ours named
 
     def answer(self, handler, path, url_query, body):
         options = self.state.options
@@ -113,6 +113,7 @@ class Tree:
             require(set(url_query) == {"query", "pageNumber", "pageSize"}, "url query: %s" % url_query)
             span, channel, size = self.queries[url_query["query"]]
             name, number = url_query["query"], int(url_query["pageNumber"])
+            require((name, number) in self.linked and url_query["pageSize"] == str(size), "a link that was never given: %s" % url_query)
         else:
             require(not url_query, "url query: %s" % url_query)
             span, channel, size = self.read(handler.json_body(body))
@@ -123,8 +124,12 @@ class Tree:
         refuse_too_large(self.state, span, (span[1] - span[0]) // dataset.HOUR_MS, options.max_hours, "hours")
         entities = list(dataset.tree_entities(self.state.data, *span, channel))
         shown, more = page_of_list(options, entities, number, size)
-        links = {"next": handler.link(TREE_PATH, "pageNumber=%d&pageSize=%d&query=%s" % (number + 1, size, name))} if more else {}
-        total = sum(entity["metrics"]["conversationCount"]["value"] for entity in entities)
+        links = {}
+        if more:
+            after = self.state.following(number)
+            self.linked.add((name, after))
+            links["next"] = handler.link(TREE_PATH, "pageNumber=%d&pageSize=%d&query=%s" % (after, size, name))
+        total = sum(entity["metrics"]["conversationCount"]["value"] for entity in entities) + options.total_off
         return 200, dataset.text_of({"entities": shown, "links": links, "pageNumber": number, "pageSize": size,
                                      "summary": {"totalConversations": total}, "total": 1})
 
@@ -136,112 +141,7 @@ class Tree:
         require(query["pageNumber"] == 1 and 1 <= query["pageSize"] <= 100, "pageNumber or pageSize")
         span = range_of(query["dateFrom"], query["dateTo"], MILLISECONDS)
         require(span[0] % dataset.HOUR_MS == 0 and span[1] % dataset.HOUR_MS == 0, "the range is not on full hours")
-        require(query["filter"]["type"] == "conversation", "filter: %r" % (query["filter"],))
+        require(set(query["filter"]) == {"type", "expression"} and query["filter"]["type"] == "conversation", "filter: %r" % (query["filter"],))
         clauses = query["filter"]["expression"]["clauses"]
         channels = [clause["value"] for clause in clauses if clause["dimension"] == "mediaType" and clause["operator"] == "equals"]
         return span, channels[0] if channels else None, query["pageSize"]
-
-
-class Job:
-    def __init__(self, name, records, webhook, seconds):
-        self.name, self.records, self.webhook = name, records, webhook
-        self.done_at = time.monotonic() + seconds
-        self.polled_at = self.hinted_at = 0.0
-        self.cancelled = False
-
-
-class Search:
-    """details/query with x-genesys-async: a job, its state, and its results by cursor."""
-    token = "form"
-    scope = None
-
-    def __init__(self, state):
-        self.state, self.jobs = state, {}
-        self.expirations = state.options.cursor_expires
-
-    def answer(self, handler, path, url_query, body):
-        require(handler.headers.get("x-genesys-org-id") == self.state.options.organization, "header x-genesys-org-id")
-        if path == DETAILS_PATH:
-            require(not url_query, "url query: %s" % url_query)
-            return self.submit(handler.json_body(body))
-        kind, name = path[len(DETAILS_PATH) + 1:].split("/", 1)
-        name = urllib.parse.unquote(name)
-        job = self.jobs.get(name)
-        if job is None:
-            raise Refused(404, "not.found", "no such job", "unknown job " + name)
-        if handler.command == "DELETE":
-            job.cancelled = True
-            self.state.stats["cancelled"] = self.state.stats.get("cancelled", 0) + 1
-            return 204, ""
-        return self.status(job, url_query) if kind == "jobs" else self.results(job, url_query)
-
-    def submit(self, query):
-        options = self.state.options
-        known = {"dateFrom", "dateTo", "filterBy", "groupBy", "pageSize"}
-        require(known <= set(query) <= known | {"webhookUrl"}, "members of the body: %s" % sorted(query))
-        require(1 <= query["pageSize"] <= 10000, "pageSize")
-        require(isinstance(query["groupBy"], list) and 1 <= len(query["groupBy"]) <= 3, "groupBy")
-        span = range_of(query["dateFrom"], query["dateTo"])
-        require(span[1] - span[0] <= 365 * dataset.DAY_MS, "the range is longer than 365 days")
-        try:
-            records = [c.entity for c in self.state.data.select(*span)
-                       if all(dataset.satisfies(c, expression) for expression in query["filterBy"])]
-        except (ValueError, TypeError, KeyError) as error:
-            raise Refused(400, "bad.request", str(error), str(error)) from None
-        refuse_too_large(self.state, span, len(records), options.max_records, "records")
-        with self.state.lock:
-            job = Job("job-%d/+" % (len(self.jobs) + 1) if options.odd_ids else "job-%d" % (len(self.jobs) + 1), records,
-                      query.get("webhookUrl"), options.job_seconds)
-            self.jobs[job.name] = job
-            self.state.stats["submits"] = len(self.jobs)
-        if job.webhook and options.call_webhooks:
-            threading.Thread(target=self.call, args=[job], daemon=True).start()
-        return 202, json.dumps({"jobId": job.name})
-
-    def call(self, job):
-        time.sleep(max(job.done_at - time.monotonic(), 0) + 0.05)
-        job.hinted_at = time.monotonic()
-        body = json.dumps({"jobId": job.name, "status": "complete"}).encode()
-        try:
-            with urllib.request.urlopen(urllib.request.Request(job.webhook, data=body), timeout=5) as answer:
-                self.state.stats["hooked"] = answer.status
-        except OSError as error:
-            self.state.violation("the webhook could not be called: %s" % error)
-
-    def status(self, job, url_query):
-        options, now = self.state.options, time.monotonic()
-        require(not url_query, "url query: %s" % url_query)
-        waited, job.polled_at = now - job.polled_at, now
-        if waited < options.poll_least and job.hinted_at == 0.0:
-            self.state.stats["early_polls"] = self.state.stats.get("early_polls", 0) + 1
-        if now < job.done_at or options.job_stuck:
-            return 200, json.dumps({"jobId": job.name, "status": "running"})
-        if options.job_fail:
-            return 200, json.dumps({"jobId": job.name, "status": "failed", "message": options.job_fail})
-        return 200, json.dumps({"jobId": job.name, "status": "complete"})
-
-    def results(self, job, url_query):
-        options = self.state.options
-        require(set(url_query) <= {"pageSize", "nextPageCursor"} and url_query.get("pageSize") == "10000", "url query: %s" % url_query)
-        require(time.monotonic() >= job.done_at, "results of a job that was not complete")
-        number = self.page_number(job, url_query.get("nextPageCursor"))
-        if number > 1 and self.expirations > 0:
-            self.expirations -= 1
-            raise Refused(400, "bad.request", options.cursor_words)
-        shown, more = page_of_list(options, job.records, number, options.result_page)
-        answer = {"conversations": shown}
-        if more:
-            answer["nextPageCursor"] = self.cursor(job, number + 1)
-        return 200, dataset.text_of(answer)
-
-    @staticmethod
-    def cursor(job, number):
-        return base64.b64encode(("%s|%d|\u00fb\u00ff\u00fe" % (job.name, number)).encode("latin-1")).decode() + "+/&= %"
-
-    def page_number(self, job, cursor):
-        if cursor is None:
-            return 1
-        for number in itertools.islice(itertools.count(2), len(page_bounds(self.state.options, len(job.records), self.state.options.result_page))):
-            if cursor == self.cursor(job, number):
-                return number
-        raise Refused(400, "bad.request", "the cursor is not valid", "a cursor that was never given: %r" % (cursor,))

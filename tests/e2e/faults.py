@@ -7,7 +7,9 @@ import struct
 import threading
 import time
 
+JSON_TYPE = "application/json"
 HTML = b"<!DOCTYPE html><html><head><title>502</title></head><body>Bad gateway</body></html>"
+WRONG = {"html": (200, HTML, "text/html"), "empty": (200, b"", JSON_TYPE), "204": (204, b"", JSON_TYPE), "missing": (200, b"{}", JSON_TYPE)}
 RETRY_AFTER = ["0", "1", "date", "0"]
 # How often one and the same request may get a fault, so that a client's six attempts always suffice.
 MOST = {"401": 1, "429": 3}
@@ -83,49 +85,40 @@ def retry_after(number):
     return email.utils.formatdate(time.time() + 1, usegmt=True) if form == "date" else form
 
 
-def apply(handler, fault, body):
-    """Sends the faulty answer. `body` is the right one, or None if there is none yet. Returns the status for the log."""
+def spoiled(fault, body):
+    """How the right answer is sent all the same, whole or not; None for a fault that is a status."""
+    packed = gzip.compress(body) if fault == "gzipcut" else b""
+    return {
+        "badjson": {"body": body[: max(len(body) * 2 // 3, 1)]},
+        "bom": {"body": b"\xef\xbb\xbf" + body},
+        "close": {"body": body, "headers": [("Connection", "close")]},
+        "huge": {"body": body, "headers": [("X-Padding-%d" % number, "x" * 1000) for number in range(60)]},
+        "cut": {"body": body, "cut": len(body) // 2},
+        "gzipcut": {"body": packed[: len(packed) // 2], "headers": [("Content-Encoding", "gzip")]},
+        "slow": {"body": body, "slow": True},
+    }.get(fault)
+
+
+def apply(handler, fault, body, right=200):
+    """Sends the faulty answer. `body` is the right one, or None if there is none yet; `right` is its status. Returns the status for the log."""
     if fault == "reset":
         reset(handler)
         return 0
     if fault == "hang-up":
         handler.close_connection = True
         return 0
-    if fault == "html":
-        handler.answer(200, HTML, content_type="text/html")
-        return 200
-    if fault == "empty":
-        handler.answer(200, b"")
-        return 200
-    if fault == "204":
-        handler.answer(204, b"")
-        return 204
-    if fault == "missing":
-        handler.answer(200, b"{}")
-        return 200
-    if fault == "badjson":
-        handler.answer(200, body[: max(len(body) * 2 // 3, 1)])
-        return 200
-    if fault == "bom":
-        handler.answer(200, b"\xef\xbb\xbf" + body)
-        return 200
-    if fault == "close":
-        handler.answer(200, body, headers=[("Connection", "close")])
-        handler.close_connection = True
-        return 200
-    if fault == "huge":
-        handler.answer(200, body, headers=[("X-Padding-%d" % number, "x" * 1000) for number in range(60)])
-        return 200
-    if fault == "cut":
-        handler.answer(200, body, cut=len(body) // 2)
-        return 200
-    if fault == "gzipcut":
-        packed = gzip.compress(body)
-        handler.answer(200, packed[: len(packed) // 2], headers=[("Content-Encoding", "gzip")])
-        return 200
-    if fault == "slow":
-        handler.answer(200, body, slow=True)
-        return 200
+    if right == 204:
+        handler.answer(right, b"")
+        return right
+    if fault in WRONG:
+        status, text, content_type = WRONG[fault]
+        handler.answer(status, text, content_type=content_type)
+        return status
+    how = spoiled(fault, body) if body is not None else None
+    if how:
+        handler.answer(right, **how)
+        handler.close_connection = handler.close_connection or fault == "close"
+        return right
     status = int(fault)
     headers = []
     if status == 429:

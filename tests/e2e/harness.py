@@ -1,4 +1,5 @@
 """What end-to-end cases are made of: the outside server, the program under test, and checks."""
+import concurrent.futures
 import json
 import os
 import resource
@@ -143,6 +144,20 @@ class Bench:
 
     def close(self):
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def each(self, items, work, at_once=4):
+        """Calls work(bench, item) for each item, some at a time (most of a run is waiting), each with a folder of its own."""
+        def one(item):
+            bench = Bench(self.build)
+            try:
+                work(bench, item)
+            except Wrong as wrong:
+                raise Wrong("%s: %s" % (item, wrong)) from None
+            finally:
+                bench.close()
+        with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+            for _ in pool.map(one, items):
+                pass
 
     def path(self, name):
         return os.path.join(self.folder, name)

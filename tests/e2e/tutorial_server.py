@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
 """A strict server of the tutorials' API that is not quern (standard Python only), for end-to-end tests.
 
-It serves the conversations of dataset.py in five dialects (three of them in dialects.py) under an optional path prefix, or (--dialect shop) another API.
-Whatever a client must not do is noted as a violation; GET /__violations and /__stats tell. It prints
-"listening on http://127.0.0.1:PORT" and serves until it is killed.
+It serves the conversations of dataset.py in five dialects (three of them in dialects.py and dialect_search.py) under an optional path prefix,
+or (--dialect shop) another API. Whatever a client must not do is noted as a violation; GET /__violations and /__stats tell. It prints
+"listening on http://127.0.0.1:PORT" and serves until it is killed. By hand:
+
+    tests/e2e/tutorial_server.py --port 8070 --days 10 --rate 40 --faults 429=0.1,502=0.1,gzip=0.3 &
+    export GENESYS_BASE_URL=http://127.0.0.1:8070 GENESYS_CLIENT_ID=client-1 GENESYS_CLIENT_SECRET='s3cret+/=&%' GENESYS_ORGANIZATION_ID=org-1
+    quern run interval_report -p from=2024-01-01 -p to=2024-01-08 -o buckets.json
+    tests/e2e/truth.py interval_report --days 10 --rate 40 --to 2024-01-08 | cmp - buckets.json
+    curl http://127.0.0.1:8070/__violations
 """
-import argparse
 import base64
 import gzip
 import http.server
 import json
-import re
 import os
 import secrets
 import ssl
@@ -20,17 +24,24 @@ import time
 import urllib.parse
 
 import dataset
+import dialect_search
 import dialects
 import faults
+import server_options
 from dialects import DETAILS_PATH, Refused, range_of, refuse_too_large, require
 
 MOST_RECORDS_A_PAGE = 1000
 
 
 class Token:
-    def __init__(self, way, scope, generation, expires_at):
-        self.way, self.scope, self.generation, self.expires_at = way, scope, generation, expires_at
+    def __init__(self, way, scope, expires_at):
+        self.way, self.scope, self.expires_at = way, scope, expires_at
         self.accepted = self.revoked = False
+
+
+def is_status(fault):
+    """Is it an answer that takes the place of the right one before that is made? 204 counts as a spoiled one."""
+    return fault.isdigit() and fault != "204"
 
 
 class State:
@@ -47,14 +58,28 @@ class State:
         self.stats = {"requests": 0, "tokens": 0, "statuses": {}, "most_at_once": 0, "ranges": 0, "pages": 0, "foreign": 0}
         self.running = self.refusals = 0
         self.foreign_url = self.repeat_page = None
-        self.leak = options.leak_link
-        self.texts = {}
-        self.interval, self.tree, self.search = dialects.Interval(self), dialects.Tree(self), dialects.Search(self)
+        self.leak, self.circles = options.leak_link, options.circles
+        self.walks = {}   # how often a range was asked for from its first page
+        self.interval, self.tree, self.search = dialects.Interval(self), dialects.Tree(self), dialect_search.Search(self)
         self.log = open(options.log, "a", encoding="utf-8") if options.log else None
 
     def violation(self, text):
         with self.lock:
             self.violations.append(text)
+
+    def late(self, span, first):
+        """How many records at the end of a range are not there yet. `first`: a walk begins with this request."""
+        with self.lock:
+            walks = self.walks[span] = self.walks.get(span, 0) + first
+        return self.options.late if walks <= 1 else 0
+
+    def following(self, number):
+        """The page that the link of this one names: the next, unless the walk shall run in a circle."""
+        with self.lock:
+            if self.circles > 0 and number > 1:
+                self.circles -= 1
+                return number
+            return number + 1
 
     def write_log(self, **fields):
         if self.log:
@@ -105,13 +130,15 @@ def paged(state, body, url_query):
     refuse_too_large(state, span, len(found), state.options.max_records_paged)
     if state.repeat_page == number:
         state.repeat_page, number = None, number - 1
-    records = ",".join(state.record_text(c, "flat") for c in found[(number - 1) * size: number * size])
+    total = len(found) + state.options.total_off
+    there = found[: len(found) - state.late(span, number == 1)]
+    records = ",".join(state.record_text(c, "flat") for c in there[(number - 1) * size: number * size])
     with state.lock:
         state.stats["pages"] += 1
     if state.options.no_page_count:
         return '{"conversations":[%s],"pageNumber":%d}' % (records, number)
     return '{"conversations":[%s],"pageCount":%d,"pageNumber":%d,"pageSize":%d,"total":%d}' % (
-        records, -(-len(found) // size), number, size, len(found))
+        records, -(-len(found) // size) + state.options.page_count_off, number, size, total)
 
 
 def page_of(url_query):
@@ -141,7 +168,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.handle_one(b"")
 
     def do_POST(self):
-        length = self.headers.get("Content-Length", "0")
+        length = self.headers.get("Content-Length", "")
+        if not length.isdigit():
+            self.state.violation("a POST without a length: %s" % self.path)
+            self.close_connection = True
         self.handle_one(self.rfile.read(int(length)) if length.isdigit() else b"")
 
     def handle_one(self, body):
@@ -212,9 +242,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def link(self, path, url_query):
         """A link to the next page: relative, without the prefix; absolute with --links absolute."""
-        if self.state.leak:
-            self.state.leak = False
-            return "%s%s?%s" % (self.state.foreign_url, path, url_query)
+        leak, self.state.leak = self.state.leak, None
+        if leak:
+            foreign, path = self.state.foreign_url.partition("//")[2], self.state.options.prefix + path
+            before = {"absolute": "http://", "no-scheme": "//", "user-name": "http://%s@" % self.headers.get("Host")}[leak]
+            return "%s%s%s?%s" % (before, foreign, path, url_query)
         if self.state.options.links == "absolute":
             return "http://%s%s%s?%s" % (self.headers.get("Host"), self.state.options.prefix, path, url_query)
         return "%s?%s" % (path, url_query)
@@ -223,24 +255,30 @@ class Handler(http.server.BaseHTTPRequestHandler):
         state = self.state
         key = "%s %s %s" % (self.command, self.path, body.decode("utf-8", "replace"))
         fault, zipped = state.plan.choose(key, token is not None and token.accepted)
-        if fault and re.fullmatch(r"\d+", fault) and fault != "204":
+        if fault and is_status(fault):
             if fault == "401" and token:
                 token.revoked = True
             self.note(faults.apply(self, fault, None), fault, body)
             return
-        if fault == "foreign":
-            self.note(307, fault, body)
-            return self.answer(307, b"", headers=[("Location", state.foreign_url + self.path)])
+        if fault in ("foreign", "moved"):
+            return self.redirect(fault, body)
         status, text = self.respond(dialect, path, url_query, body, token)
         if token:
             token.accepted = True
         if state.options.delay_ms:
             time.sleep(state.plan.draw(key, 0, "delay") * state.options.delay_ms / 1000)
         if fault:
-            self.note(faults.apply(self, fault, text), fault, body)
+            if dialect is state.search:
+                dialect.was_spoiled(path, body, fault)
+            self.note(faults.apply(self, fault, text, status), fault, body)
             return
         self.note(status, None, body)
         self.answer(status, text, zipped=zipped)
+
+    def redirect(self, fault, body):
+        """307, to another origin or to where the request went already."""
+        self.note(307, fault, body)
+        self.answer(307, b"", headers=[("Location", (self.state.foreign_url if fault == "foreign" else "") + self.path)])
 
     def respond(self, dialect, path, url_query, body, token):
         if dialect:
@@ -251,7 +289,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         require(token.way == wanted, "the token came by %s, this dialect asks for it by %s" % (token.way, wanted))
         require(token.scope == scope, "the token was asked for with scope %s" % token.scope)
         if dialect:
-            status, text = dialect.answer(self, path, url_query, body)
+            try:
+                status, text = dialect.answer(self, path, url_query, body)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise Refused(400, "bad.request", "malformed", "malformed: %r in %s %s" % (error, self.path, body)) from None
             return status, text.encode("utf-8")
         return 200, (paged if is_paged else sliced)(self.state, self.json_body(body), url_query).encode("utf-8")
 
@@ -279,11 +320,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
     # ---- tokens
 
     def token(self, url_query, body):
-        options = self.state.options
-        fault, _ = self.state.token_plan.choose("token", False)
-        if fault:
-            self.note(faults.apply(self, fault, b'{"access_token":"x"}'), fault)
+        fault, zipped = self.state.token_plan.choose("token", False)
+        if fault in ("foreign", "moved"):
+            return self.redirect(fault, b"")
+        if fault and is_status(fault):
+            self.note(faults.apply(self, fault, None), fault)
             return
+        status, text = self.make_token(url_query, body)
+        if fault and status == 200:
+            self.note(faults.apply(self, fault, text), fault)
+            return
+        self.note(status)
+        self.answer(status, text, zipped=zipped)
+
+    def make_token(self, url_query, body):
+        options = self.state.options
         require(self.command == "POST" and not url_query, "token request: method or url query")
         content_type = self.headers.get("Content-Type", "").split(";")[0].strip()
         require(content_type == "application/x-www-form-urlencoded", "token request: content type " + content_type)
@@ -291,17 +342,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         require(form.get("grant_type") == "client_credentials", "token request: grant_type")
         way, given = self.credentials(form)
         if given != (options.client_id, options.client_secret):
-            self.note(401)
-            text = json.dumps({"error": "invalid_client", "error_description": "authentication failed"}).encode()
-            return self.answer(401, text)
+            return 401, json.dumps({"error": "invalid_client", "error_description": "authentication failed"}).encode()
         value = "tok-" + secrets.token_hex(24)
         with self.state.lock:
             self.state.stats["tokens"] += 1
-            generation = self.state.stats["tokens"]
-            self.state.tokens[value] = Token(way, form.get("scope"), generation, time.monotonic() + options.token_life)
-        self.note(200)
-        self.answer(200, json.dumps({"access_token": value, "token_type": "bearer",
-                                     "expires_in": int(options.token_life)}).encode())
+            self.state.tokens[value] = Token(way, form.get("scope"), time.monotonic() + options.token_life)
+        return 200, json.dumps({"access_token": value, "token_type": "bearer", "expires_in": int(options.token_life)}).encode()
 
     def credentials(self, form):
         header = self.headers.get("Authorization")
@@ -389,8 +435,9 @@ class Foreign(http.server.BaseHTTPRequestHandler):
         state = self.server.state
         state.stats["foreign"] += 1
         whole = self.path + str(self.headers) + body.decode("utf-8", "replace")
-        if "Authorization" in self.headers or any(token in whole for token in state.tokens) \
-                or state.options.client_secret in whole or (state.options.bearer and state.options.bearer in whole):
+        known = [*state.tokens, state.options.client_secret, urllib.parse.quote_plus(state.options.client_secret), state.options.client_id,
+                 state.options.bearer]
+        if "Authorization" in self.headers or any(secret in whole for secret in known):
             state.violation("a credential was sent to a foreign origin")
         self.send_response(401)
         self.send_header("Content-Length", "0")
@@ -408,55 +455,6 @@ class Server(http.server.ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-def parse_options():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dialect", choices=["tutorials", "shop"], default="tutorials")
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--prefix", default="", help="path prefix, such as /prefix")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--days", type=int, default=90)
-    parser.add_argument("--rate", type=int, default=240)
-    parser.add_argument("--start", default="2024-01-01")
-    parser.add_argument("--customers", type=int, default=47)
-    parser.add_argument("--client-id", default="client-1")
-    parser.add_argument("--client-secret", default="s3cret+/=&%")
-    parser.add_argument("--bearer", default="static-token-1")
-    parser.add_argument("--token-life", type=float, default=3600)
-    parser.add_argument("--max-records", type=int, default=0, help="413 above this many records (sliced dialect)")
-    parser.add_argument("--max-records-paged", type=int, default=0)
-    parser.add_argument("--no-page-count", action="store_true")
-    parser.add_argument("--repeat-page", type=int, help="answer the page before this one, once")
-    parser.add_argument("--overlap", action="store_true", help="records that touch an edge come in both neighbours")
-    parser.add_argument("--pretty", action="store_true", help="records hold line breaks between members")
-    parser.add_argument("--links", choices=["relative", "absolute"], default="relative")
-    parser.add_argument("--leak-link", action="store_true", help="the first next link leads to another origin")
-    parser.add_argument("--ragged", action="store_true", help="pages may be shorter than asked (interval, tree, search)")
-    parser.add_argument("--duplicates", action="store_true", help="a page begins with the last record of the page before (the same)")
-    parser.add_argument("--max-buckets", type=int, default=0)
-    parser.add_argument("--bucket-page", type=int, default=100)
-    parser.add_argument("--max-hours", type=int, default=0)
-    parser.add_argument("--organization", default="org-1")
-    parser.add_argument("--result-page", type=int, default=10000)
-    parser.add_argument("--job-seconds", type=float, default=0.3)
-    parser.add_argument("--job-fail", default="", help="jobs fail with these words")
-    parser.add_argument("--job-stuck", action="store_true")
-    parser.add_argument("--cursor-expires", type=int, default=0, help="so many cursors are refused with 400")
-    parser.add_argument("--cursor-words", default="the cursor has expired")
-    parser.add_argument("--poll-least", type=float, default=1.5, help="seconds between two polls; earlier ones are counted")
-    parser.add_argument("--odd-ids", action="store_true", help="job ids hold characters that a path must encode")
-    parser.add_argument("--call-webhooks", action="store_true")
-    parser.add_argument("--faults", default="", help="429=0.1,502=0.1,401=0.05,cut=0.05,html=0.05,badjson=0.05,gzip=0.3")
-    parser.add_argument("--first", default="", help="faults of the first requests, in order")
-    parser.add_argument("--always", default="", help="one fault for every request")
-    parser.add_argument("--token-first", default="")
-    parser.add_argument("--token-always", default="")
-    parser.add_argument("--fault-seed", type=int, default=1)
-    parser.add_argument("--delay-ms", type=int, default=0, help="answers wait up to this long, seeded by the request")
-    parser.add_argument("--tls", action="store_true", help="serve https with the certificate of tls_test_only.pem")
-    parser.add_argument("--log", help="file for the request log, one JSON object a line")
-    return parser.parse_args()
-
-
 def listen(handler, state, port):
     server = Server(("127.0.0.1", port), handler)
     server.state = state
@@ -464,7 +462,7 @@ def listen(handler, state, port):
 
 
 def main():
-    options = parse_options()
+    options = server_options.parse(__doc__)
     state = State(options)
     state.repeat_page = options.repeat_page
     foreign, state.foreign_url = listen(Foreign, state, 0)
