@@ -254,7 +254,7 @@ static void test_large_head(void **state)
     enum { COUNT = 60, SIZE = 1000 };
     static char values[COUNT][SIZE + 1], text[COUNT * (SIZE + 50)];
     struct qn_header headers[COUNT];
-    char names[COUNT][16];
+    char names[COUNT][24];
     struct fixture f;
     (void)state;
     for (int i = 0; i < COUNT; i++) {
