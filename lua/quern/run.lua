@@ -128,6 +128,12 @@ function Run:count(leaf)
   end
 end
 
+-- The API said twice what cannot be: the leaf is whole, but nothing was promised.
+function Run:shrug(leaf, err)
+  leaf.counted = "not promised"
+  event.emit { type = "log", level = "warn", leaf = leaf.label, message = ("%s: %s"):format(leaf.label, tostring(err.message)) }
+end
+
 function Run:whole(leaf, miscount)
   local ok, err = self.sequencer:finish(leaf.id, leaf.pages)
   if not ok then error(err, 0) end
@@ -151,6 +157,7 @@ function Run:fetch(leaf)
     if ok then
       self.succeeded = true
       err = self:count(leaf)
+      if err and err.habit and restarted then err = self:shrug(leaf, err) end
       if not err or restarted or leaf.cut then return self:whole(leaf, err) end
       miscount = err
     end

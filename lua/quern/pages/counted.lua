@@ -62,8 +62,10 @@ function M.number(pager, request, p)
   function walk.promised()
     if not promised then return false, stuck and doubt(ALL_EMPTY) or nil end
     if empty == 0 or promised <= 1 then return true end
-    return true, doubt("the API promised %d pages, and page %d is empty; where that is its habit, take stop = \"empty\"",
+    local err = doubt("the API promised %d pages, and page %d is empty; where that is its habit, take stop = \"empty\"",
       promised, read - empty + 1)
+    err.habit = read >= promised -- all pages were read: if it happens again, it is the count that is wrong
+    return true, err
   end
   return walk
 end
