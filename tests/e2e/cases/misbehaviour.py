@@ -6,6 +6,9 @@ from mixtures import REPORTS
 
 FROM, TO, DAYS, RATE = "2024-01-01", "2024-01-04", 4, 40
 SMALL = ["--days", DAYS, "--rate", RATE, "--job-fast", "--bucket-page", 30, "--result-page", 25]
+# Answers that are right but unusual, and answers that are asked for again.
+EACH = ["429", "502", "500", "408", "425", "401", "cut", "gzipcut", "html", "badjson", "empty", "204", "missing", "reset", "hang-up", "slow", "bom",
+        "close", "huge", "moved"]
 WITH_LINKS = ["interval_report", "aggregate_tree"]
 WALKED = WITH_LINKS + ["interaction_search"]
 
@@ -23,6 +26,49 @@ def pull(bench, server, name, *more, **how):
 def exact(bench, server, name, *more, **how):
     pull(bench, server, name, *more, **how).expect(0)
     same_rows(bench.read("out." + REPORTS[name][0]), expected(name))
+
+
+def each_fault(bench, name):
+    """The first request and the third meet the fault. A token that is new must not be refused twice, so 401 meets one leaf after another."""
+    def one(bench, fault):
+        with Server(*SMALL, "--job-seconds", 0, "--first", "%s,ok,%s" % (fault, fault)) as server:
+            exact(bench, server, name, *(["--concurrency", 1] if fault == "401" else []))
+            equal(server.stats()["faults"].get(fault), 2, "faults of kind " + fault)
+    bench.each(EACH, one)
+
+
+@case()
+def each_fault_of_sliced(bench):
+    each_fault(bench, "details_sliced")
+
+
+@case()
+def each_fault_of_paged(bench):
+    each_fault(bench, "details_paged")
+
+
+@case()
+def each_fault_of_interval(bench):
+    each_fault(bench, "interval_report")
+
+
+@case()
+def each_fault_of_tree(bench):
+    each_fault(bench, "aggregate_tree")
+
+
+@case()
+def each_fault_of_search(bench):
+    each_fault(bench, "interaction_search")
+
+
+@case()
+def tokens_that_end_in_the_middle(bench):
+    def one(bench, name):
+        with Server(*SMALL, "--bucket-page", 20, "--result-page", 15, "--token-life", 0.4, "--delay-ms", 300, "--job-seconds", 0.5) as server:
+            exact(bench, server, name, "--concurrency", 1)
+            check(server.stats()["tokens"] > 1, "%s: tokens %s", name, server.stats()["tokens"])
+    bench.each(REPORTS, one)
 
 
 @case(few=True)

@@ -88,5 +88,4 @@ def mixtures_of_search(bench):
 
 @case(few=True)
 def one_mixture_each(bench):
-    for name in REPORTS:
-        mixtures(bench, name, [101])
+    bench.each(REPORTS, lambda bench, name: mixture(name)(bench, 101))

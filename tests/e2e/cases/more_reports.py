@@ -1,4 +1,4 @@
-"""The interval, tree and search reports against the outside server: exactly the records it holds, plain and under each fault."""
+"""The interval, tree and search reports against the outside server: exactly the records it holds, and the job's ways to end."""
 import os
 
 import dataset
@@ -7,9 +7,6 @@ from harness import Server, case, check, equal, same_rows
 
 SMALL = ["--days", 10, "--rate", 40, "--job-fast"]
 FROM, TO = "2024-01-01", "2024-01-08"
-# Answers that are right but unusual, and answers that are asked for again.
-ONE_EACH = ["429", "502", "500", "408", "425", "cut", "gzipcut", "html", "badjson", "empty", "204", "missing", "reset", "hang-up", "slow", "bom",
-            "close", "huge", "moved"]
 
 REPORTS = {  # name: extension, truth, words of the command line
     "interval_report": ("json", truth.interval_report, []),
@@ -92,28 +89,6 @@ def splits_lie_on_the_bucket(bench):
 
 
 @case()
-def one_fault_each(bench):
-    for name in REPORTS:
-        for fault in ONE_EACH:
-            with Server("--days", 2, "--rate", 40, "--first", "ok," + fault, "--bucket-page", 30, "--result-page", 20, "--job-seconds", 0) as server:
-                result, output = pull(bench, server, name, first="2024-01-01", last="2024-01-03")
-                check(result.status == 0, "%s, %s: exit %s: %s", name, fault, result.status, result.err)
-                same_rows(bench.read(output), expected(name, "2024-01-01", "2024-01-03", days=2))
-                equal(server.stats()["faults"].get(fault), 1, "faults of kind " + fault)
-
-
-@case()
-def a_fault_of_the_submission(bench):
-    """A submission of unknown fate is made anew; the rows come from one job."""
-    for fault in ("429", "401", "502", "cut", "badjson", "reset"):
-        with Server("--days", 2, "--rate", 40, "--first", fault, "--job-seconds", 0) as server:
-            result, output = pull(bench, server, "interaction_search", first="2024-01-01", last="2024-01-03")
-            result.expect(0)
-            same_rows(bench.read(output), expected("interaction_search", "2024-01-01", "2024-01-03", days=2))
-            check(server.stats()["submits"] <= 2, "%s: jobs %s", fault, server.stats()["submits"])
-
-
-@case()
 def an_expired_cursor_restarts_the_job_once(bench):
     for words in ("the cursor has expired", "bad request"):
         with Server(*SMALL, "--result-page", 50, "--cursor-expires", 1, "--cursor-words", words) as server:
@@ -138,17 +113,6 @@ def jobs_that_do_not_end_well(bench):
 
 
 @case()
-def a_token_that_ends_in_the_middle(bench):
-    for name in REPORTS:
-        with Server("--days", 2, "--rate", 40, "--bucket-page", 10, "--result-page", 10, "--token-life", 0.4, "--delay-ms", 300,
-                    "--job-seconds", 0.5, "--job-fast") as server:
-            result, output = pull(bench, server, name, first="2024-01-01", last="2024-01-03")
-            result.expect(0)
-            same_rows(bench.read(output), expected(name, "2024-01-01", "2024-01-03", days=2))
-            check(server.stats()["tokens"] > 1, "tokens %s", server.stats()["tokens"])
-
-
-@case()
 def a_webhook_of_the_api(bench):
     with Server(*SMALL, "--job-seconds", 1, "--call-webhooks") as server:
         result = bench.quern("run", "interaction_search", "-p", "from=" + FROM, "-p", "to=" + TO, "-p", "poll=60s", "--listen", "127.0.0.1", "-o",
@@ -164,18 +128,6 @@ def polls_keep_their_pace(bench):
         result = bench.quern("run", "interaction_search", "-p", "from=2024-01-01", "-p", "to=2024-01-03", "-o", "found.ndjson", env=server.env)
         result.expect(0)
         check(2 <= server.stats()["requests"] - 3 <= 5, "requests: %s", server.stats())
-
-
-@case(few=True)
-def a_link_to_another_origin(bench):
-    for name in ("interval_report", "aggregate_tree"):
-        with Server(*SMALL, "--leak-link", "--bucket-page", 30) as server:
-            pull(bench, server, name)[0].expect(1, "leads to another origin")
-            equal(server.stats()["foreign"], 0, "requests to the foreign origin")
-    for name in REPORTS:
-        with Server(*SMALL, "--first", "foreign") as server:
-            pull(bench, server, name)[0].expect(1, "another origin")
-            equal(server.stats()["foreign"], 0, "requests to the foreign origin")
 
 
 @case()

@@ -1,4 +1,4 @@
-"""Both reports against the outside server: exactly the records it holds, once each, in order."""
+"""The two details reports against the outside server: exactly the records it holds, once each, in order."""
 import json
 
 import dataset
@@ -8,8 +8,6 @@ from harness import Server, case, check, equal, same_rows
 FROM, TO = "2024-01-01", "2024-03-31"
 SMALL = ["--days", 91, "--rate", 40]
 MIXTURE = "429=0.1,502=0.1,401=0.05,cut=0.05,html=0.05,badjson=0.05,reset=0.05,gzip=0.3"
-ONE_EACH = ["429", "502", "500", "408", "425", "cut", "gzipcut", "html", "badjson", "empty", "204", "missing", "reset",
-            "hang-up", "slow"]
 
 
 def data(days=91, rate=40, seed=1):
@@ -81,17 +79,6 @@ def sliced_with_faults_1(bench):
 @case(few=True)
 def sliced_with_faults_2(bench):
     sliced_with_faults(bench, 2)
-
-
-@case()
-def sliced_one_fault_each(bench):
-    for fault in ONE_EACH:
-        with Server("--days", 3, "--rate", 40, "--first", fault) as server:
-            result = bench.quern("run", "details_sliced", "-p", "from=2024-01-01", "-p", "to=2024-01-04", "-o", fault + ".json",
-                                 env=server.env)
-            check(result.status == 0, "%s: exit %s: %s", fault, result.status, result.err)
-            same_rows(bench.read(fault + ".json"), sliced_truth("2024-01-01", "2024-01-04", days=3))
-            equal(server.stats()["faults"].get(fault), 1, "faults of kind " + fault)
 
 
 @case()
