@@ -25,7 +25,7 @@ struct view {
 struct scope {
     bool active;
 };
-static const char scope_key;
+static const char scope_key, meta_key;
 
 struct path {
     struct qn_path *path;
@@ -147,14 +147,26 @@ static struct view *alive(lua_State *L, struct view *view)
     return view;
 }
 
+/* As luaL_testudata, without the search for the type's name: a script reads tens of members a record. */
+static struct view *test_view(lua_State *L, int index)
+{
+    void *view = lua_touserdata(L, index);
+    if (!view || !lua_getmetatable(L, index)) return NULL;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &meta_key);
+    bool same = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+    return same ? view : NULL;
+}
+
 static struct view *check_view(lua_State *L, int index)
 {
-    return alive(L, luaL_checkudata(L, index, QN_LUA_VIEW));
+    struct view *view = test_view(L, index);
+    return alive(L, view ? view : luaL_checkudata(L, index, QN_LUA_VIEW));
 }
 
 bool qn_view_of(lua_State *L, int index, struct qn_doc **doc, qn_node *node)
 {
-    struct view *view = luaL_testudata(L, index, QN_LUA_VIEW);
+    struct view *view = test_view(L, index);
     if (!view) return false;
     alive(L, view);
     *doc = view->holder->doc;
@@ -171,6 +183,11 @@ void qn_view_push_copy(lua_State *L, int index)
 /* The value of a node below the view at index. */
 static int push_below(lua_State *L, int index, struct view *view, qn_node node)
 {
+    enum qn_kind kind = qn_doc_kind(view->holder->doc, node);
+    if (kind != QN_ARRAY && kind != QN_OBJECT) {
+        qn_lua_push_scalar(L, view->holder, node);
+        return 1;
+    }
     lua_getiuservalue(L, index, 1);
     push_held(L, view->holder, node);
     return 1;
@@ -308,10 +325,14 @@ static void push_view_meta(lua_State *L)
         {"__index", l_view_index}, {"__newindex", l_view_newindex}, {"__len", l_view_len}, {"__eq", l_view_eq},
         {"__pairs", l_view_pairs}, {"__tostring", l_view_tostring}, {NULL, NULL},
     };
-    if (!luaL_newmetatable(L, QN_LUA_VIEW)) return;
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &meta_key) == LUA_TTABLE) return;
+    lua_pop(L, 1);
+    luaL_newmetatable(L, QN_LUA_VIEW);
     luaL_setfuncs(L, meta, 0);
     lua_pushliteral(L, QN_LUA_VIEW);
     lua_setfield(L, -2, "__metatable");
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &meta_key);
 }
 
 /* ---- paths ---- */
