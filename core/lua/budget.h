@@ -2,7 +2,8 @@
  *
  * Between begin and end a count hook watches; past the limit it raises "more than N Lua instructions", and again at
  * every further instruction, so that pcall cannot hide it. Coroutines made meanwhile are watched too. C functions
- * (pattern matching) are not counted. */
+ * (pattern matching) are not counted. When the runtime is interrupted, a turn that goes on for long ends likewise, with
+ * an error of kind "interrupted": a task that never waits would not hear of it. */
 #pragma once
 
 #include <lua.h>
@@ -16,6 +17,7 @@
 struct qn_budget { /* what a begin put aside; open so that it can live on the stack */
     uint64_t limit, spent;
     bool tripped;
+    bool interrupted; /* the limit was lowered, for an interrupt */
 };
 
 /* Starts a budget (0: no limit) on the running thread and gives back the one that was in force. */

@@ -74,6 +74,15 @@ void qn_runtime_interrupt(struct qn_runtime *runtime)
     qn_loop_wake(runtime->loop);
 }
 
+void qn_runtime_hear_interrupt(lua_State *L)
+{
+    struct qn_runtime *runtime = qn_runtime_of(L);
+    if (!runtime->interrupted || !runtime->interruptible) return;
+    runtime->interrupted = false;
+    qn_lua_push_error(L, "interrupted", "interrupted");
+    qn_task_cancel(L, runtime->interruptible);
+}
+
 static int cancel_task(lua_State *L)
 {
     qn_lua_push_error(L, "interrupted", "interrupted");

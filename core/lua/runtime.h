@@ -61,6 +61,9 @@ int qn_runtime_run(struct qn_runtime *runtime, struct qn_err *err);
 /* Cancels the task that task.interruptible named, or else the root task, with an error of kind "interrupted".
  * Async-signal-safe, any thread. */
 void qn_runtime_interrupt(struct qn_runtime *runtime);
+/* Carries out an interrupt while Lua runs, for a turn that does not end; without one, or before a command is under way,
+ * nothing. May raise. */
+void qn_runtime_hear_interrupt(lua_State *L);
 /* Ends everything in the reverse order of its making. Returns what was left (tasks, handles); 0 is the only good
  * answer. */
 int qn_runtime_free(struct qn_runtime *runtime);

@@ -111,6 +111,7 @@ return function(args)
   end
   if args.wait then
     print("waiting")
+    while args.wait == "busy" do quern.emit { n = 0 } end
     quern.task.sleep(600)
   end
   if args.fail then error("no " .. args.fail) end
@@ -134,15 +135,16 @@ def programs(bench):
         asked = len(server.paths)
         check(b"is a program" in bench.quern("plan", program, env=server.env).expect(0).out, "plan")
         equal(len(server.paths), asked, "requests of a plan")
-        bench.quern("run", program, "-p", "pages=2", "-p", "fail=luck", "-o", "bad.csv", env=server.env).expect(1, "ask.lua:13: no luck")
+        bench.quern("run", program, "-p", "pages=2", "-p", "fail=luck", "-o", "bad.csv", env=server.env).expect(1, "ask.lua:14: no luck")
         bench.quern("run", program, "-p", "pages=1", "--plugin", program, env=server.env).expect(2, "--plugin is for queries")
-        process = bench.start("run", program, "-p", "pages=1", "-p", "wait=yes", "-o", "bad.csv", env=server.env)
-        while b"waiting" not in process.stderr.readline():
-            pass
-        process.send_signal(signal.SIGINT)
-        err = process.communicate(timeout=30)[1].decode()
-        equal(process.returncode, 130, "exit status; stderr: %s" % err)
-        check("left open" not in err and "Sanitizer" not in err, "%s", err)
+        for how in "quietly", "busy":
+            process = bench.start("run", program, "-p", "pages=1", "-p", "wait=" + how, "-o", "bad.csv", env=server.env)
+            while b"waiting" not in process.stderr.readline():
+                pass
+            process.send_signal(signal.SIGINT)
+            err = process.communicate(timeout=30)[1].decode()
+            equal(process.returncode, 130, "exit status; stderr: %s" % err)
+            check("left open" not in err and "Sanitizer" not in err, "%s", err)
     equal(bench.files(), ["ask.lua", "audit.jsonl", "out.csv", "summary.json"], "files left")
 
 
