@@ -13,6 +13,7 @@ local kind = require "quern.kind"
 local patience = require "quern.patience"
 local plan = require "quern.plan"
 local program = require "quern.program"
+local raised = require "quern.raised"
 local run = require "quern.run"
 local scripts = require "quern.script"
 local serve = require "quern.serve"
@@ -20,7 +21,7 @@ local serve = require "quern.serve"
 local M = {}
 
 local function failed(err)
-  if not errors.is(err) then return { exit = 1, message = tostring(err) } end
+  if not errors.is(err) then return { exit = 1, message = raised.text(err) } end
   if err.kind == "interrupted" then return { exit = 130, message = "interrupted; run again to start over" } end
   return { exit = err.exit or 1, message = tostring(err.message), kind = err.kind }
 end

@@ -10,6 +10,7 @@ local sandbox = require "quern.core.sandbox"
 local columns = require "quern.columns"
 local kind = require "quern.kind"
 local options = require "quern.options"
+local raised = require "quern.raised"
 
 local M = {}
 
@@ -38,7 +39,7 @@ local function check(value)
 end
 
 local function failed(path, problem)
-  return nil, errors.new("script", ("plugin %s: %s"):format(path, tostring(errors.is(problem) and problem.message or problem)), { exit = 1 })
+  return nil, errors.new("script", ("plugin %s: %s"):format(path, raised.text(problem)), { exit = 1 })
 end
 
 local function load_one(path)

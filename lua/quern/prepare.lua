@@ -1,6 +1,7 @@
 --- The query field `prepare`: look-ups before the first leaf, and how their result reaches the other Lua states.
 local errors = require "quern.core.error"
 local json = require "quern.core.json"
+local raised = require "quern.raised"
 
 local M = {}
 
@@ -12,11 +13,17 @@ end
 
 local function text_of(query, value)
   local ok, text = pcall(json.encode, value)
-  if not ok then fail(query, "must return what JSON can hold: %s", tostring(errors.is(text) and text.message or text)) end
+  if not ok then fail(query, "must return what JSON can hold: %s", raised.text(text)) end
   if #text > MOST_MB << 20 then
     fail(query, "returned %d MB of JSON, more than %d MB; return only what requests and transforms need", (#text >> 20) + 1, MOST_MB)
   end
   return text
+end
+
+local function copy_of(query, text)
+  local ok, copy = pcall(json.decode, text)
+  if ok then return copy end
+  fail(query, "returned %d MB of JSON, and there is %s for it; return only what requests and transforms need", (#text >> 20) + 1, tostring(copy))
 end
 
 --- Calls it. Raises what ends the run: its own error, or that its result is no JSON. Waits.
@@ -32,10 +39,10 @@ function M.run(query, params, api)
   if value == nil and problem == nil then return nil end
   if value == nil then
     if errors.is(problem) then error(problem, 0) end
-    fail(query, "failed: %s", tostring(problem))
+    fail(query, "failed: %s", raised.text(problem))
   end
   local text = text_of(query, value)
-  return json.decode(text), text
+  return copy_of(query, text), text
 end
 
 return M

@@ -12,6 +12,7 @@ local bind = require "quern.bind"
 local emit = require "quern.emit"
 local events = require "quern.events"
 local options = require "quern.options"
+local raised = require "quern.raised"
 
 local M = {}
 
@@ -131,10 +132,6 @@ local function drive(bound, output, broken)
   if value == nil and problem ~= nil then error(problem, 0) end
 end
 
-local function as_error(err)
-  return errors.is(err) and err or errors.new("script", tostring(err), { exit = 1 })
-end
-
 -- The end: exit status and message; the output is published, or nothing of it stays.
 local function settle(output, failure)
   local ok, err = true, nil
@@ -173,7 +170,7 @@ function M.execute(bound, opts)
   output.context = { run_id = opts.run_id, dir = bound.script.dir, scripts_dir = opts.scripts_dir, workers = opts.workers,
                      concurrency = opts.concurrency, spool_dir = opts.spool_dir, nested = 0 }
   function output:on_failure(problem)
-    broken.err = broken.err or as_error(problem)
+    broken.err = broken.err or raised.error(problem)
     broken.end_program(broken.err)
   end
   if opts.audit then opts.audit.on_failure = function(problem) output:on_failure(problem) end end
@@ -183,7 +180,7 @@ function M.execute(bound, opts)
   emit.output = output
   local ok, failure = pcall(drive, bound, output, broken)
   emit.output = nil
-  failure = not ok and as_error(failure) or nil
+  failure = not ok and raised.error(failure) or nil
   subscription:close()
   if opts.audit then failure = opts.audit:settle() or failure end
   local exit, message, problem = settle(output, failure)

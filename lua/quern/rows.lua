@@ -100,7 +100,10 @@ end
 local function load_query(wanted, context)
   local path = wanted
   if wanted:find "%.lua$" and not wanted:find "^/" then path = context.dir .. "/" .. wanted end
+  local output = emit.output
+  emit.output = nil -- loading is no part of the program, and it cannot wait
   local script, err = scripts.load(path, context.scripts_dir)
+  emit.output = output
   if not script then error(err, 0) end
   if kind.of(script.value) ~= "query" then error(kind.refusal(script.path, script.value, "quern.rows takes a script that returns quern.query { ... }"), 0) end
   return script

@@ -18,6 +18,7 @@ local pages = require "quern.pages"
 local plugin = require "quern.plugin"
 local prepare = require "quern.prepare"
 local quarantine = require "quern.quarantine"
+local raised = require "quern.raised"
 local summary = require "quern.summary"
 local webhook = require "quern.webhook"
 
@@ -68,11 +69,6 @@ function Run:arrived(leaf, page)
     self.counts.overtakes = self.counts.overtakes + 1
   end
   self.last_arrived = { place = place, page = page }
-end
-
-local function as_error(err)
-  if errors.is(err) then return err end
-  return errors.new("script", tostring(err), { exit = 1 })
 end
 
 function Run:hole(leaf, err)
@@ -213,7 +209,7 @@ function Run:runner()
     self.active = self.active + 1
     local ok, err = pcall(self.fetch, self, leaf)
     if not ok then -- it ends the run, or the run has ended
-      self:failed(leaf, as_error(err))
+      self:failed(leaf, raised.error(err))
       error(err, 0)
     end
     self:commit()
@@ -230,7 +226,7 @@ function Run:drive(concurrency)
   for index = 1, concurrency do
     runners[index] = task.spawn(function()
       local ok, err = pcall(self.runner, self)
-      if not ok and not failure then failure = as_error(err) end
+      if not ok and not failure then failure = raised.error(err) end
       running = running - 1
       self.changed:set()
     end)
@@ -338,12 +334,12 @@ end
 -- Runs the leaves and commits them; the error that ended the run, or nil.
 local function fetch_all(run, bound, opts)
   local ok, failure = pcall(make_ready, run, bound, opts)
-  if not ok then return as_error(failure) end
+  if not ok then return raised.error(failure) end
   ok, failure = pcall(run.drive, run, opts.concurrency or LEAVES_AT_ONCE)
-  if not ok then failure = as_error(failure) end -- interrupted while waiting for the runners
+  if not ok then failure = raised.error(failure) end -- interrupted while waiting for the runners
   if not failure then
     ok, failure = pcall(run.commit, run)
-    failure = not ok and as_error(failure) or nil
+    failure = not ok and raised.error(failure) or nil
   end
   return failure
 end

@@ -1,6 +1,7 @@
 -- Programs: scripts that return a function. Rows, fields, formats, errors, interrupts, audit, alerts and waiting, in virtual time.
 local t = require "harness"
 local files = require "quern.core.files"
+local events = require "quern.events"
 local json = require "quern.json"
 local main = require "quern.main"
 local patience = require "quern.patience"
@@ -100,6 +101,8 @@ t.test("misuse names the row's mistake and the line, and leaves nothing", functi
     { "quern.fields {}", "quern.fields takes a list of names" },
     { "quern.emit { a = quern.secret.env 'X' and 1 } error 'no luck'", "program.lua:4: no luck" },
     { "quern.emit { a = 1 } return nil, 'no luck'", "^no luck$" },
+    { "quern.emit { a = 1 } error {}", "^an error without a text$" },
+    { "local all = {} for n = 1, 1e9 do all[n] = ('x'):rep(1e7) .. n end", "^not enough memory; what a script keeps may take 256 MB$" },
   } do
     local result, text = program(case[1])
     t.equal(result.exit, 1)
@@ -139,6 +142,21 @@ t.test("interrupted: 130, and nothing stays", function()
   t.equal(result.exit, 130)
   t.equal(text, nil)
   t.raises(function() quern.emit { a = 1 } end, "quern.emit is for programs")
+end)
+
+t.test("interrupted while it works and never waits: 130, also under pcall", function()
+  local told = events.subscribe(function() t.interrupt() end, { type = "script.busy" })
+  for _, work in ipairs { "while true do end", "while true do pcall(error) end", "coroutine.wrap(function() while true do end end)()" } do
+    local result, text = program('quern.emit { a = 1 } quern.events.emit "busy" ' .. work)
+    t.equal(result.exit, 130)
+    t.match(result.message, "^interrupted")
+    t.equal(text, nil)
+  end
+  -- what soon waits is not cut short before
+  local result = program 'quern.events.emit "busy" for n = 1, 1000000 do args.n = n end quern.events.emit "done" quern.task.sleep(1)'
+  t.equal(result.exit, 130)
+  t.equal(#t.events "script.done", 1)
+  told:close()
 end)
 
 t.test("rows of several tasks side by side", function()

@@ -261,6 +261,9 @@ t.test("mistakes are told at once", function()
     t.match(result.message, case[3])
     t.equal(result.exit, case[2])
   end
+  write("a.lua", 'local quern = require "quern"\nquern.emit { a = 1 }')
+  local result = program 'quern.emit { a = 0 } for _ in quern.rows "BESIDE-a.lua" do end'
+  t.match(result.message, "a.lua:%d+: quern.emit is for programs")
   t.raises(function() quern.rows "a.lua" end, "quern.rows is for programs")
 end)
 
