@@ -290,11 +290,11 @@ static void add_instant(lua_State *L, struct encoder *e)
     add_string(L, e, text, strlen(text), "a time");
 }
 
-/* What a worker gives to transforms read-only (quern.worker): its metatable's __index is the data. */
+/* What a worker gives to transforms read-only (quern.frozen): its metatable's __data is the data. */
 static void add_frozen(lua_State *L, struct encoder *e)
 {
     lua_getmetatable(L, -1);
-    lua_pushliteral(L, "__index");
+    lua_pushliteral(L, "__data");
     lua_rawget(L, -2); /* [frozen, meta, data] */
     if (lua_type(L, -1) != LUA_TTABLE) refuse(L, e, "a %s has no JSON form", "broken ctx value");
     add_value(L, e);

@@ -1,5 +1,5 @@
 --- In a worker: a record's rows on their way from the query through its plugins. Each stage takes the rows of the one before.
-local view = require "quern.core.view"
+local frozen = require "quern.frozen"
 
 local M = {}
 
@@ -19,7 +19,7 @@ end
 
 -- A stage's answer as a list of rows.
 local function rows_of(stage, answer)
-  if view.is_view(answer) then answer = view.table(answer) end
+  answer = frozen.plain(answer)
   if answer == nil then return {} end
   if type(answer) ~= "table" then refuse("it must return a row, a list of rows or nil, not a %s", type(answer)) end
   if next(answer) == nil then return {} end
@@ -31,7 +31,7 @@ local function rows_of(stage, answer)
   for _ in pairs(answer) do count = count + 1 end
   if count ~= #answer then refuse "its answer is neither a row nor a list of rows: it has both places and names, or gaps" end
   for index, row in ipairs(answer) do
-    if view.is_view(row) then row = view.table(row) end
+    row = frozen.plain(row)
     if type(row) ~= "table" then refuse("row %d of its list is a %s, not a table", index, type(row)) end
     check_row(stage, row)
     rows[index] = {} -- a copy: the same table may stand in the list twice, and the next stage may change it

@@ -2,9 +2,9 @@
 --- after record. A transform sees the same whatever the worker and the order: frozen parameters, the run's `now`, and
 --- random numbers that are seeded by chunk, page and record.
 local json = require "quern.core.json"
-local view = require "quern.core.view"
 local sandbox = require "quern.core.sandbox"
 local chain = require "quern.chain"
+local frozen = require "quern.frozen"
 
 local M = {}
 
@@ -16,27 +16,11 @@ local M = {}
 ---@field page integer  number of the page in its leaf, from 1
 ---@field record integer  number of the record in its page, from 1
 
--- A table that can be read like the one given and not be changed, so that no record sees what another left there.
-local function frozen(value)
-  if type(value) ~= "table" then return value end
-  local inner = json.is_array(value) and json.array {} or {}
-  for key, item in pairs(value) do inner[key] = frozen(item) end
-  return setmetatable({}, {
-    __index = inner,
-    __newindex = function() error("ctx cannot be changed; a transform keeps nothing from record to record", 2) end,
-    __pairs = function() return next, inner, nil end,
-    __len = function() return #inner end,
-    __name = "quern.frozen",
-  })
-end
-
--- Records may be rows: as they are, or in a list.
+-- Records, and what stands in ctx, may be rows: as they are, or in a list.
 local function plain(result)
-  if view.is_view(result) then return view.table(result) end
+  result = frozen.plain(result)
   if type(result) == "table" then
-    for index = 1, #result do
-      if view.is_view(result[index]) then result[index] = view.table(result[index]) end
-    end
+    for index = 1, #result do result[index] = frozen.plain(result[index]) end
   end
   return result
 end
@@ -68,12 +52,21 @@ local function load_transform(script, now_ms, what)
   return transform, made.columns ~= nil
 end
 
+-- What takes much memory there is what `prepare` returned.
+local function read(context_json)
+  local ok, context, err = pcall(json.decode, context_json)
+  if ok and context then return context end
+  if ok then error(err, 0) end
+  error(("%s for what prepare returned, which is %d MB as JSON: it should return only what transforms need"):format(tostring(context),
+    (#context_json >> 20) + 1), 0)
+end
+
 --- Loads a script for a worker. Raises what is wrong with it.
 ---@param script { name: string, path: string, source: string, dir: string }
 ---@param context_json string  { params, shared, now_ms }; with plugins { transform, columns, plugins }, too
 ---@return fun(record: any, row: table, where: table): any apply  gives the transform's answer: nil, a row or a list of rows
 function M.open(script, context_json)
-  local context = assert(json.decode(context_json))
+  local context = read(context_json)
   local seed_random = math.randomseed
   seed_random(0)
   local now_ms = math.tointeger(context.now_ms) or 0
@@ -83,12 +76,12 @@ function M.open(script, context_json)
   if context.plugins then
     chained = chain.new(transform, context, script, function(plugin) return load_transform(plugin, now_ms, "a plugin") end)
   end
-  local params, shared = frozen(context.params), frozen(context.shared)
+  local params, shared = frozen.new(context.params), frozen.new(context.shared)
   local chunk_text, chunk
 
   return function(record, row, where)
     if where.chunk ~= chunk_text then
-      chunk_text, chunk = where.chunk, frozen(assert(json.decode(where.chunk)))
+      chunk_text, chunk = where.chunk, frozen.new(assert(json.decode(where.chunk)))
     end
     seed_random(where.seed, where.page << 32 | where.record)
     local ctx = {

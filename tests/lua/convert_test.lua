@@ -208,3 +208,10 @@ t.test("pages that were converted do not wait for the collector", function()
   pool:close()
   t.ok(peak - before < 8 << 20) -- one or two pages of twenty, and what Lua copied of them
 end)
+
+t.test("what prepare returned and no worker has room for", function()
+  local context = '{"shared":[' .. ('"' .. ("x"):rep(1 << 20) .. '",'):rep(20) .. "1]}"
+  local w, err = convert.workers { threads = 1, plan = plan { transform = true }, script = script "return row", context = context, memory = 32 << 20 }
+  t.equal(w, nil)
+  t.match(err.message, "a worker cannot load t.lua: not enough memory for what prepare returned, which is 21 MB as JSON")
+end)

@@ -1,5 +1,6 @@
 -- The query field `prepare`: once, before the first leaf, through the run's client; its result in requests and transforms.
 local t = require "harness"
+local events = require "quern.events"
 local json = require "quern.json"
 local main = require "quern.main"
 
@@ -10,7 +11,11 @@ local function write(path, text)
   return path
 end
 
-local function script(prepare, request)
+local TRANSFORM = [[row.name = ctx.shared and ctx.shared.names[record.id]
+        row.all = ctx.shared and ctx.shared.list
+        return row]]
+
+local function script(prepare, request, transform)
   return write(t.path "prepare.lua", ([[
     local quern = require "quern"
     return quern.query {
@@ -19,16 +24,14 @@ local function script(prepare, request)
       request = function(_, _, shared) %s end,
       records = "$.items[*]", columns = { { "id", "$.id" }, { "name" }, { "all" } },
       transform = function(record, row, ctx)
-        row.name = ctx.shared and ctx.shared.names[record.id]
-        row.all = ctx.shared and ctx.shared.list
-        return row
+        %s
       end,
-    }]]):format(prepare, request or 'return { path = "/q" }'))
+    }]]):format(prepare, request or 'return { path = "/q" }', transform or TRANSFORM))
 end
 
-local function execute(path, command)
+local function execute(path, command, plugins)
   local output = t.path "out.ndjson"
-  local result = main[command or "run"] { script = path, output = output, workers = 2, scripts_dir = "/nowhere", params = {} }
+  local result = main[command or "run"] { script = path, output = output, workers = 2, scripts_dir = "/nowhere", params = {}, plugins = plugins }
   local file = io.open(output, "rb")
   local text = file and file:read "a"
   if file then file:close() end
@@ -78,6 +81,7 @@ end)
 t.test("an error in it ends the run with its message and status, and leaves nothing", function()
   for _, case in ipairs {
     { 'error "no luck"', 1, "prepare of query 'names' failed: .*prepare.lua:%d+: no luck" },
+    { 'error {}', 1, "prepare of query 'names' failed: an error without a text" },
     { 'return nil, "no luck"', 1, "prepare of query 'names' failed: no luck" },
     { 'return { print }', 1, "must return what JSON can hold: a function has no JSON form at %[1%]" },
     { 'return ("x"):rep(64 * 1024 * 1024)', 1, "returned 65 MB of JSON, more than 64 MB" },
@@ -103,15 +107,53 @@ t.test("interrupted while it waits: 130", function()
   t.equal(text, nil)
 end)
 
-t.test("what is shared cannot be changed by a transform", function()
+t.test("interrupted while it works and never waits: 130", function()
   serve()
-  local result = execute(script("return { names = {} }", 'return { path = "/q" }'))
-  t.equal(result.exit, 0)
-  local path = script "return { names = {} }"
-  local file = assert(io.open(path, "rb"))
-  local source = file:read "a"
-  file:close()
-  result = execute(write(path, (source:gsub("row.all = .-\n", "ctx.shared.names.x = 1\n"))))
-  t.equal(result.exit, 1)
-  t.match(result.message, "ctx cannot be changed")
+  local told = events.subscribe(function() t.interrupt() end, { type = "script.busy" })
+  local result, text = execute(script 'quern.events.emit "busy" while true do end')
+  t.equal(result.exit, 130)
+  t.equal(text, nil)
+  t.equal(#t.requests, 0)
+  told:close()
+end)
+
+local SHARED = 'return { names = { a = { first = "Ann" } }, list = json.array { { 1 } }, none = quern.null }'
+
+t.test("what is shared cannot be changed by a transform, however deep", function()
+  for _, change in ipairs {
+    "ctx.shared.names.x = 1", "ctx.shared.names.a.first = 1", "ctx.shared.list[1][1] = 2", "ctx.shared = 1 ctx.shared.x = 1",
+    "for _, name in pairs(ctx.shared.names) do name.x = 1 end", "ctx.chunk.id = 1", "ctx.params.x = 1",
+  } do
+    serve()
+    local result = execute(script("local json = quern.json " .. SHARED, nil, change .. " return row"))
+    t.equal(result.exit, 1)
+    t.match(result.message, change:find "ctx.shared = 1" and "attempt to index a number" or "ctx cannot be changed")
+  end
+end)
+
+t.test("what is shared reads as other tables do", function()
+  serve()
+  local result, text = execute(script("local json = quern.json " .. SHARED, nil, [[
+    local shared, seen = ctx.shared, {}
+    for key in pairs(shared) do seen[#seen + 1] = key end
+    table.sort(seen)
+    for index, item in ipairs(shared.list) do seen[#seen + 1] = index + item[1] + #item end
+    assert(shared.names.a == shared.names.a and shared.names.b == nil and quern.is_null(shared.none))
+    row.name, row.all = table.concat(seen, " "), { shared, shared.names.a }
+    return row]]))
+  t.equal(result.message, nil)
+  t.equal(text:match "[^\n]+", '{"id":"a","name":"list names none 3","all":[{"list":[[1]],"names":{"a":{"first":"Ann"}},"none":null},{"first":"Ann"}]}')
+end)
+
+t.test("what is shared may be rows", function()
+  serve()
+  local prepare = 'return { a = { { id = 1 }, { id = 2, name = "x" } }, b = { id = 3, all = { 4 } } }'
+  local expected = '{"id":1,"name":null,"all":null}\n{"id":2,"name":"x","all":null}\n{"id":3,"name":null,"all":[4]}\n'
+  local rows = "return ctx.shared[record.id]"
+  local _, text = execute(script(prepare, nil, rows))
+  t.equal(text, expected)
+  local plugin = write(t.path "rows.lua", 'return { name = "rows", transform = function(record, row, ctx) ' .. rows .. " end }")
+  _, text = execute(script(prepare, nil, "return row"), nil, { plugin })
+  t.equal(text, expected)
+  os.remove(plugin)
 end)
