@@ -196,7 +196,7 @@ local readers = {
   table = function(_, text)
     local value, err = json.decode(text)
     if type(value) ~= "table" then
-      return nil, err and "is not JSON: " .. tostring(err) or "is not a JSON object or array"
+      return nil, err and "is " .. tostring(err) or "is not a JSON object or array"
     end
     return value
   end,
@@ -231,13 +231,18 @@ local function bind_one(name, param, given, context)
   return value
 end
 
--- What was given under an alias stands under the parameter's name.
+-- What was given under an alias stands under the parameter's name. Both names at once are an error.
 local function by_name(params, given)
   local names, copy = {}, {}
   for name, param in pairs(params) do
     if param.alias then names[param.alias] = name end
   end
-  for name, value in pairs(given) do copy[names[name] or name] = value end
+  for name, value in pairs(given) do
+    if names[name] and given[names[name]] then
+      return nil, errors.new("usage", ("parameter '%s' is another name of '%s'; give one of them"):format(name, names[name]), { exit = 2 })
+    end
+    copy[names[name] or name] = value
+  end
   return copy
 end
 
@@ -249,7 +254,9 @@ end
 ---@return table? bound
 ---@return table? err  kind "usage", exit 2
 function M.bind(params, given, context)
-  given = by_name(params, given)
+  local alias_err
+  given, alias_err = by_name(params, given)
+  if not given then return nil, alias_err end
   for name in pairs(given) do
     if not params[name] then
       local near = options.nearest(name, params)

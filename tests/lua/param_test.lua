@@ -66,3 +66,14 @@ end)
 t.test("a misspelt option of a constructor is misuse", function()
   t.raises(function() param.string { defualt = "x" } end, "no option 'defualt'; did you mean 'default'%?")
 end)
+
+t.test("an alias is a second name, and both at once are told", function()
+  local params = { interval = param.string { alias = "bucket" } }
+  t.equal(bind(params, { bucket = "a" }).interval, "a")
+  t.equal(bind(params, { interval = "b" }).interval, "b")
+  refused(params, { bucket = "a", interval = "b" }, "'bucket' is another name of 'interval'")
+end)
+
+t.test("a table that is no JSON is told once", function()
+  refused({ filter = param.table {} }, { filter = "[1," }, '"%[1,\" is not JSON: expected a value')
+end)
