@@ -1,18 +1,12 @@
 -- A transform that reads about forty values of each record: sums of all metrics by name, and what the columns read.
-local quern = require "quern"
+local query = require "base"
 
 local METRICS = { "tAlert", "tAnswered", "tTalk", "tHeld", "tAcw", "tHandle" }
 local FIELDS = { "conversation", "start", "end", "direction", "mos", "caller", "agent", "queue" }
 for _, name in ipairs(METRICS) do FIELDS[#FIELDS + 1] = name end
 
-return quern.query {
+return query {
   name = "transform",
-  params = { from = quern.param.time { required = true }, to = quern.param.time { required = true } },
-  client = { base_url = quern.env "BENCH_URL" },
-  chunk = quern.chunk.by_time { size = "P1D", split = false },
-  request = function(_, chunk) return { path = "/page", query = { day = chunk.from:iso("s"):sub(1, 10) } } end,
-  pages = quern.pages.number { size = 1000, stop = "count", count = "$.pageCount" },
-  records = "$.conversations[*]",
   fields = FIELDS,
   transform = function(record)
     local row = {
