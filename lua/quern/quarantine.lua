@@ -26,7 +26,7 @@ end
 
 --- What becomes of a record that fails. The path is that of the quarantine; nil in the other modes.
 ---@param opts { on_error: string?, quarantine: string?, output: string? }
----@return { mode: "stop"|"skip"|"quarantine", path: string? }? on_error
+---@return { mode: "stop"|"skip"|"quarantine", path: string?, named: boolean? }? on_error  `named`: the user chose the path
 ---@return table? err  kind "usage", exit 2
 function M.bind(opts)
   local mode, path = opts.on_error or "stop", opts.quarantine
@@ -36,23 +36,24 @@ function M.bind(opts)
     return { mode = mode }
   end
   if path == "-" or path == "" then return usage "--quarantine must be a file: stdout is for rows" end
-  local err
-  if not path then
-    path, err = default_path(opts.output)
-    if not path then return nil, err end
+  local named = path ~= nil
+  if not named then
+    local default, err = default_path(opts.output)
+    if not default then return nil, err end
+    path = default
   end
   if path == opts.output then return same_file(path) end
-  return { mode = mode, path = path }
+  return { mode = mode, path = path, named = named }
 end
 
---- The sink of the quarantine; nil without one.
----@param on_error { mode: string, path: string? }?
+--- The sink of the quarantine; nil without one. Where nothing failed, a file that the user named is empty, and one of our naming is not there.
+---@param on_error { mode: string, path: string?, named: boolean? }?
 ---@param run_id string
 ---@return quern.core.Sink? sink
 ---@return table? err
 function M.open(on_error, run_id)
   if not on_error or not on_error.path then return nil end
-  local sink, err = core_run.sink { path = on_error.path, format = "ndjson", run = run_id, optional = true }
+  local sink, err = core_run.sink { path = on_error.path, format = "ndjson", run = run_id, optional = not on_error.named }
   if err and err.kind == "exists" then return same_file(on_error.path) end -- nobody else has the run's id
   return sink, err
 end

@@ -58,10 +58,10 @@ local function take(path)
 end
 
 -- The summary, the rows, and the quarantine as texts; nil: there is no file.
-local function execute(query, mode, opts, hours)
+local function execute(query, mode, opts, hours, named)
   local params = { from = instant.new(START), to = instant.new(START + (hours or 48) * HOUR) }
   local output = t.path("out.csv")
-  local on_error = assert(quarantine.bind { on_error = mode, output = output })
+  local on_error = assert(quarantine.bind { on_error = mode, output = output, quarantine = named })
   local bound = { query = query, params = params, client = http.client(query.client), format = "csv", now_ms = START + 4000 * HOUR,
                   cut = chunk.bind(query.chunk, params), on_error = on_error }
   local options = { run_id = "test", output = output, workers = 1 }
@@ -215,6 +215,22 @@ t.test("nothing failed: no file, no event, and a file of an earlier run is gone"
   t.equal(summary.failed, 0)
   t.equal(summary.quarantine, nil)
   t.equal(#t.events "records_failed", 0)
+end)
+
+t.test("nothing failed: a file that the user named is not removed, but empty", function()
+  t.serve(function(request)
+    local found = records(range_of(request))
+    for _, record in ipairs(found) do record.n = 1 end
+    return answer(200, { items = json.array(found) })
+  end)
+  local path = t.path "aside.ndjson"
+  local file = assert(io.open(path, "w"))
+  file:write "of another run\n"
+  file:close()
+  local summary, rows, aside = execute(definition(), "quarantine", nil, nil, path)
+  t.equal(summary.exit, 0)
+  t.ok(rows)
+  t.equal(aside, "")
 end)
 
 t.test("an incomplete run keeps both partial files; accepted, both are published", function()
