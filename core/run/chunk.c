@@ -78,6 +78,10 @@ static int check_spec(const struct qn_tree_spec *spec, struct qn_err *err)
         return qn_fail(err, QN_EINVAL, "the range %s to %s is not on the grain of %lld ms; round its edges", from, to,
                        (long long)spec->grain_ms);
     }
+    if (spec->align_ms > spec->grain_ms && spec->align_ms % spec->grain_ms != 0) {
+        return qn_fail(err, QN_EINVAL, "splits at multiples of %lld ms are not on the grain of %lld ms",
+                       (long long)spec->align_ms, (long long)spec->grain_ms);
+    }
     return 0;
 }
 
@@ -108,11 +112,14 @@ static int cut_at_edges(struct qn_tree *tree, struct qn_err *err)
     int64_t start = spec->from_ms;
     for (size_t i = 0; i < spec->edge_count; i++) {
         int64_t edge = spec->edges[i];
-        if (edge <= start || edge >= spec->to_ms || qn_time_floor(edge, spec->grain_ms) != edge) {
-            char text[QN_TIME_TEXT_SIZE];
-            qn_time_format(edge, 3, text);
-            return qn_fail(err, QN_EINVAL, "the edge %s of a chunk is out of order, outside the range or off the grain",
-                           text);
+        char text[QN_TIME_TEXT_SIZE];
+        qn_time_format(edge, 3, text);
+        if (edge <= start || edge >= spec->to_ms) {
+            return qn_fail(err, QN_EINVAL, "the edge %s of a chunk is out of order or outside the range", text);
+        }
+        if (qn_time_floor(edge, spec->grain_ms) != edge) {
+            return qn_fail(err, QN_EINVAL, "the edge %s of a chunk is not on the grain of %lld ms; use a smaller grain",
+                           text, (long long)spec->grain_ms);
         }
         int rc = append_root(tree, start, edge, err);
         if (rc < 0) return rc;

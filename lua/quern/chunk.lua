@@ -175,6 +175,10 @@ end
 -- Edges between the chunks, where the calendar that cuts them is not that of UTC from the range's beginning on.
 local function edges_of(policy, from, to, size, zone)
   if not size or not (zone or policy.aligned) then return nil end
+  local step = core_time.duration(size)
+  if policy.aligned and step.months ~= 0 and (step.days ~= 0 or step.ms ~= 0) then
+    return usage(("chunk: size '%s' has months and other parts, so that no chunk can be aligned to it"):format(size))
+  end
   local edges = {}
   for _, range in ipairs(time.ranges(from, to, size, { zone = zone, aligned = policy.aligned })) do edges[#edges + 1] = range[2] end
   edges[#edges] = nil -- the end of the range
@@ -204,7 +208,9 @@ local function cut_by_time(policy, p)
   end
   local zone, zone_err = zone_of(policy, p)
   if zone_err then return nil, zone_err end
-  tree.edges = edges_of(policy, from.ms, to.ms, tree.size, zone)
+  local edges_err
+  tree.edges, edges_err = edges_of(policy, from.ms, to.ms, tree.size, zone)
+  if edges_err then return nil, edges_err end
   return { tree = tree, view = range_view, smallest = "half of the chunk would be below the floor" }
 end
 
@@ -218,6 +224,9 @@ local function items_of(policy, p)
   local list, seen = {}, {}
   if type(given) ~= "table" then return list end
   for _, item in ipairs(given) do
+    if type(item) ~= "string" and (type(item) ~= "number" or item ~= item) then
+      error(errors.new("script", ("chunk: items are texts or numbers, not a %s"):format(item ~= item and "NaN" or type(item)), { exit = 1 }), 0)
+    end
     if not seen[item] then list[#list + 1] = item end
     seen[item] = true
   end

@@ -157,7 +157,11 @@ local readers = {
   string = function(_, text) return text end,
   time = function(param, text, context)
     local ms, explicit
-    if param.zone then ms, explicit = in_zone(text, context.now_ms, param.zone) end
+    if param.zone then
+      local known, err = core_time.zone(param.zone)
+      if not known then return nil, "cannot be read: " .. tostring(err) end
+      ms, explicit = in_zone(text, context.now_ms, param.zone)
+    end
     if not ms then ms, explicit = core_time.resolve(text, context.now_ms) end
     if not ms then return nil, tostring(explicit) end
     local grain = context.grain_ms

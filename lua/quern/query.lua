@@ -78,6 +78,8 @@ local function check_parts(query)
     if not param.is(value) then fail("params.%s must be made by quern.param, such as quern.param.string {}", name) end
   end
   if query.chunk and not chunk.is(query.chunk) then fail("chunk must be made by quern.chunk, such as quern.chunk.whole {}") end
+  local list = query.chunk and query.chunk.param
+  if list and not (query.params or {})[list] then fail("chunk = quern.chunk.by_list names the parameter '%s', which params has not", list) end
   if query.pages and not pages.is(query.pages) then fail("pages must be made by quern.pages, such as quern.pages.next_link {}") end
   if query.job and not job.is(query.job) then fail("job must be made by quern.job { ... }") end
   if query.format and not FORMATS[query.format] then fail("format '%s' is not one of csv, json, ndjson", query.format) end

@@ -65,9 +65,15 @@ function M.offset(ms, zone)
   return core.offset(ms, zone)
 end
 
---- The first instant of the day, week (Monday), month or year, or of the multiple of a fixed duration, that holds an instant.
+-- The first instant of a step of local clocks. One below a day that comes twice begins twice.
+local function from_clock(floored, clock, ms, zone)
+  local same = ms - (clock - floored)
+  return core.offset(same, zone) == core.offset(ms, zone) and same or core.instant(floored, zone)
+end
+
+--- The first instant of the day, week (Monday), month, quarter or year, or of the multiple of a fixed duration, that holds an instant.
 ---@param ms integer
----@param unit string  "P1D", "P7D" (or "P1W"), "P1M", "P1Y", or a duration below a day
+---@param unit string  "P1D", "P7D" (or "P1W"), months or years ("P1M", "P3M", "P1Y"), or another duration without months
 ---@param zone? string  default UTC
 ---@return integer ms
 function M.floor(ms, unit, zone)
@@ -76,12 +82,16 @@ function M.floor(ms, unit, zone)
   local clock = zone and ms + core.offset(ms, zone) or ms
   local date = core.format(clock, 0)
   local floored
-  if duration.months == 12 then floored = core.parse(date:sub(1, 4) .. "-01-01")
-  elseif duration.months == 1 and duration.days == 0 then floored = core.parse(date:sub(1, 7) .. "-01")
-  elseif duration.months ~= 0 then error(("time.floor: %s is neither a month nor a year"):format(unit), 2)
+  if duration.months ~= 0 then
+    if duration.days ~= 0 or duration.ms ~= 0 then error(("time.floor: %s has months and other parts"):format(unit), 2) end
+    local months = tonumber(date:sub(1, 4)) * 12 + tonumber(date:sub(6, 7)) - 1
+    months = months - months % duration.months
+    floored = core.parse(("%04d-%02d-01"):format(months // 12, months % 12 + 1))
   elseif duration.days == 7 then floored = core.floor(clock - 4 * 86400000, "P7D") + 4 * 86400000 -- 1970-01-05 was a Monday
   else floored = core.floor(clock, unit) end
-  return zone and core.instant(floored, zone) or floored
+  if not zone then return floored end
+  local below_a_day = duration.months == 0 and duration.days == 0
+  return below_a_day and from_clock(floored, clock, ms, zone) or core.instant(floored, zone)
 end
 
 ---@class quern.RangesOptions

@@ -31,6 +31,20 @@ t.test("months, the first one up to the next beginning", function()
     { "2024-01-20T00:00:00Z/2024-02-01T00:00:00Z", "2024-02-01T00:00:00Z/2024-03-01T00:00:00Z", "2024-03-01T00:00:00Z/2024-03-05T00:00:00Z" })
 end)
 
+t.test("quarters; a size that nothing can be aligned to is told", function()
+  t.same(assert(ids(quern.chunk.by_time { size = "P3M", aligned = true }, { from = at "2024-02-10", to = at "2024-05-01" })),
+    { "2024-02-10T00:00:00Z/2024-04-01T00:00:00Z", "2024-04-01T00:00:00Z/2024-05-01T00:00:00Z" })
+  local _, err = ids(quern.chunk.by_time { size = "P1M2D", aligned = true }, MARCH)
+  t.match(err.message, "size 'P1M2D' has months and other parts")
+end)
+
+t.test("edges and splits off the grain are told", function()
+  t.raises(function() ids(quern.chunk.by_time { size = "P1D", grain = "P1D", zone = "Europe/Berlin", aligned = true },
+    { from = at "2024-03-01", to = at "2024-03-04" }) end, "not on the grain of 86400000 ms; use a smaller grain")
+  t.raises(function() ids(quern.chunk.by_time { grain = "PT1M", split = { align = "PT90S" } }, { from = at "2024-03-01", to = at "2024-03-04" }) end,
+    "splits at multiples of 90000 ms are not on the grain of 60000 ms")
+end)
+
 t.test("a zone may follow a parameter; one that is none is told", function()
   local policy = quern.chunk.by_time { size = "P1D", zone = function(p) return p.zone end }
   t.equal(#ids(policy, { from = MARCH.from, to = MARCH.to, zone = "Europe/Berlin" }), 3)
@@ -57,6 +71,12 @@ t.test("misuse is told", function()
   t.raises(function() quern.chunk.by_list { size = 5 } end, "takes one of items and param")
   t.raises(function() quern.chunk.by_list { items = {}, param = "x" } end, "takes one of items and param")
   t.raises(function() quern.chunk.custom {} end, "plan")
+  t.raises(function() chunk.bind(quern.chunk.by_list { items = { {} } }, {}) end, "items are texts or numbers, not a table")
+  t.raises(function() chunk.bind(quern.chunk.by_list { items = { 0 / 0 } }, {}) end, "items are texts or numbers, not a NaN")
+  t.raises(function()
+    quern.query { name = "x", client = { base_url = "http://api.test" }, request = function() end, records = "$[*]", columns = { { "a", "$.a" } },
+      chunk = quern.chunk.by_list { param = "queues" } }
+  end, "names the parameter 'queues', which params has not")
 end)
 
 -- ---- whole runs over lists ----
@@ -77,7 +97,7 @@ local function execute(policy, params, most)
     return answer(request, most)
   end)
   local query = quern.query {
-    name = "lists", client = { base_url = "http://api.test" }, chunk = policy,
+    name = "lists", client = { base_url = "http://api.test" }, chunk = policy, params = { queues = quern.param.list {} },
     request = function(_, c) return { path = "/q", json = { ids = json.array(c.items or c.ids) } } end,
     records = "$.items[*]", columns = { { "id", "$.id" } },
   }

@@ -47,7 +47,21 @@ t.test("floors", function()
   t.equal(time.floor(noon, "P1D", BERLIN), at "2024-05-14T22:00:00Z")
   t.equal(time.floor(noon, "P1M", "America/New_York"), at "2024-05-01T04:00:00Z")
   t.equal(time.floor(noon, "PT1H", "Asia/Kolkata"), at "2024-05-15T12:30:00Z")
-  t.raises(function() time.floor(noon, "P2M") end, "neither a month nor a year")
+  t.equal(time.floor(noon, "P3M"), at "2024-04-01")
+  t.equal(time.floor(noon, "P2Y"), at "2024-01-01")
+  t.raises(function() time.floor(noon, "P1M2D") end, "has months and other parts")
+end)
+
+t.test("floors where clocks change never go back", function()
+  local last = 0
+  for minute = 0, 240, 10 do
+    local ms = at "2024-10-26T23:00:00Z" + minute * 60000
+    local floor = time.floor(ms, "PT30M", BERLIN)
+    t.ok(floor >= last and floor <= ms and ms - floor < 1800000, time.format(ms))
+    last = floor
+  end
+  t.equal(time.floor(at "2024-10-27T01:30:00Z", "PT6H", BERLIN), at "2024-10-26T22:00:00Z")
+  t.equal(time.floor(at "2024-03-31T01:30:00Z", "PT2H", BERLIN), at "2024-03-31T01:00:00Z") -- 02:00 was skipped
 end)
 
 t.test("ranges of days, months and weeks", function()
@@ -74,4 +88,7 @@ t.test("parameters in a zone", function()
   t.equal(bind "2024-03-01T12:00:00", "2024-03-01T11:00:00Z")
   t.equal(bind "2024-03-01T12:00:00Z", "2024-03-01T12:00:00Z")
   t.equal(bind "-1d", "2024-05-14T23:30:00Z")
+  local _, err = param.bind({ from = param.time { zone = "Mars" } }, { from = "today" }, context)
+  t.match(err.message, "^parameter 'from': \"today\" cannot be read: no time zone 'Mars'")
+  t.equal(err.exit, 2)
 end)

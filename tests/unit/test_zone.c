@@ -1,4 +1,5 @@
 /* Local times: changes of clocks, ends of months, zones without summer time. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -105,9 +106,36 @@ static void unknown(void **state)
     qn_zone_close(NULL);
 }
 
+static void *use(void *failed)
+{
+    static const char *const names[] = {"Europe/Berlin", "Asia/Kolkata", "America/New_York"};
+    for (int i = 0; i < 300; i++) {
+        struct qn_zone *zone;
+        if (qn_zone_open(names[i % 3], &zone, NULL) < 0) return failed;
+        if (qn_zone_offset(zone, 1704067200000) % 1800000 != 0) *(int *)failed = 1;
+        qn_zone_close(zone);
+    }
+    return NULL;
+}
+
+static void threads(void **state)
+{
+    pthread_t thread[4];
+    int failed[4] = {0};
+    void *result;
+    (void)state;
+    for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&thread[i], NULL, use, &failed[i]), 0);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(pthread_join(thread[i], &result), 0);
+        assert_null(result);
+        assert_int_equal(failed[i], 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(formats), cmocka_unit_test(instants),
-                                       cmocka_unit_test(additions), cmocka_unit_test(unknown)};
+                                       cmocka_unit_test(additions), cmocka_unit_test(unknown),
+                                       cmocka_unit_test(threads)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

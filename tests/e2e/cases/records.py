@@ -11,7 +11,7 @@ from harness import case, check, equal
 
 class Api(http.server.BaseHTTPRequestHandler):
     """GET /items?pageNumber=N: pages of `server.size` of `server.items`, as texts of JSON. With from=A&to=B only those between
-    these minutes of a day: 413 above `server.most` of them, and the first time that a page 2 from 22:30 is asked for, page 1 again."""
+    these minutes of a day, with id=A&id=B only these: 413 above `server.most` of them, and the first time that a page 2 from 22:30 is asked for, page 1 again."""
 
     def do_GET(self):
         path, _, text = self.path.partition("?")
@@ -21,6 +21,8 @@ class Api(http.server.BaseHTTPRequestHandler):
             items = items[minute(query["from"][0]):minute(query["to"][0])]
             if number == 2 and query["from"][0].endswith("22:30:00Z") and not self.server.repeated:
                 number, self.server.repeated = 1, True
+        if "id" in query:
+            items = [items[int(place)] for place in query["id"]]
         status = 413 if len(items) > self.server.most else 200
         body = ('{"items":[%s],"total":%d}' % (",".join(items[(number - 1) * size:number * size]), len(items))).encode()
         self.send_response(status)
@@ -166,3 +168,27 @@ def quarantine_on_a_full_disk(bench):
             bench.quern("run", query, "-o", "rows.csv", "--on-error", "quarantine", "--quarantine", same, env=server.env) \
                 .expect(2, same + ": the rows go there")
             equal(bench.files(), ["items.lua"], "files after one file for both")
+
+
+LIST = """local quern = require "quern"
+return quern.query {
+  name = "chosen", client = { base_url = quern.env "API_URL" }, params = { ids = quern.param.list { required = true } },
+  chunk = quern.chunk.by_list { param = "ids", size = 40 },
+  request = function(_, chunk) return { path = "/items", query = { id = chunk.items } } end,
+  pages = quern.pages.number { size = 10, stop = "short" }, total = "$.total",
+  records = "$.items[*]", key = "$.id", columns = { { "id", "$.id" } },
+}
+"""
+
+
+@case(few=True)
+def a_list_in_chunks_that_are_halved(bench):
+    query = bench.write("chosen.lua", LIST)
+    chosen = [str(n) for n in range(0, 300, 3)]
+    with api([{"id": n} for n in range(300)], most=15) as server:
+        bench.quern("run", query, "-p", "ids=" + ",".join(chosen + chosen[:5]), "-o", "rows.csv", "--summary", "summary.json",
+                    env=server.env).expect(0, "100 rows")
+        equal(bench.read("rows.csv").decode().split(), ["id"] + chosen, "rows")
+        equal((bench.summary()["splits"], bench.summary()["tiled"]), (7, True), "splits and tiling")
+        server.most = 0
+        bench.quern("run", query, "-p", "ids=0,3", "-o", "none.csv", env=server.env).expect(5, "a single item is as small as it gets")
