@@ -6,51 +6,37 @@
 #include "json/doc_internal.h"
 #include "json/number.h"
 
-enum want { WANT_VALUE, WANT_VALUE_OR_END, WANT_KEY, WANT_KEY_OR_END, WANT_COLON, WANT_COMMA, WANT_NOTHING };
-
-static const char *const want_names[] = {
-    [WANT_VALUE] = "a value",
-    [WANT_VALUE_OR_END] = "a value or ']'",
-    [WANT_KEY] = "a member name in double quotes",
-    [WANT_KEY_OR_END] = "a member name in double quotes or '}'",
-    [WANT_COLON] = "':'",
-    [WANT_NOTHING] = "the end of the text",
+struct frame {
+    uint32_t node;     /* the opening node */
+    uint32_t children; /* before the container that is open inside it */
+    bool object;
 };
 
 struct builder {
     const char *text;
     size_t size;
     struct qn_doc_node *nodes;
-    uint32_t count;
-    enum want want;
     uint32_t depth;
-    bool object;                         /* the innermost container is one */
-    size_t slash;                        /* the first backslash that was not passed yet; size: none is left */
-    uint32_t open[QN_DOC_MAX_DEPTH];     /* opening nodes */
-    uint32_t children[QN_DOC_MAX_DEPTH]; /* seen so far */
+    size_t slash; /* the first backslash that was not passed yet; size: none is left */
+    struct frame open[QN_DOC_MAX_DEPTH];
     struct qn_err *err;
 };
 
-static const char *wanted(const struct builder *b)
-{
-    if (b->want == WANT_COMMA) return b->object ? "',' or '}'" : "',' or ']'";
-    return want_names[b->want];
-}
-
-static int unexpected(struct builder *b, size_t offset)
+/* The text must go on with something else than what is at offset. */
+static __attribute__((cold)) int unexpected(struct builder *b, const char *wanted, size_t offset)
 {
     unsigned char c = offset < b->size ? (unsigned char)b->text[offset] : 0;
     if (offset >= b->size && b->depth > 0) {
+        const struct frame *inner = &b->open[b->depth - 1];
         return qn_fail_at(b->err, QN_ESYNTAX, offset,
-                          "expected %s, but the text ends at byte %zu inside the %s that begins at byte %u", wanted(b),
-                          offset, b->object ? "object" : "array", qn_doc_node_offset(&b->nodes[b->open[b->depth - 1]]));
+                          "expected %s, but the text ends at byte %zu inside the %s that begins at byte %u", wanted,
+                          offset, inner->object ? "object" : "array", qn_doc_node_offset(&b->nodes[inner->node]));
     }
-    if (offset >= b->size)
-        return qn_fail_at(b->err, QN_ESYNTAX, offset, "expected %s, but the text is empty", wanted(b));
+    if (offset >= b->size) return qn_fail_at(b->err, QN_ESYNTAX, offset, "expected %s, but the text is empty", wanted);
     if (c > 0x20 && c < 0x7F) {
-        return qn_fail_at(b->err, QN_ESYNTAX, offset, "expected %s, found '%c' at byte %zu", wanted(b), c, offset);
+        return qn_fail_at(b->err, QN_ESYNTAX, offset, "expected %s, found '%c' at byte %zu", wanted, c, offset);
     }
-    return qn_fail_at(b->err, QN_ESYNTAX, offset, "expected %s, found byte 0x%02x at byte %zu", wanted(b), c, offset);
+    return qn_fail_at(b->err, QN_ESYNTAX, offset, "expected %s, found byte 0x%02x at byte %zu", wanted, c, offset);
 }
 
 static bool is_space(char c)
@@ -61,12 +47,6 @@ static bool is_space(char c)
 static bool is_hex(char c)
 {
     return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
-}
-
-static inline uint32_t add(struct builder *b, size_t offset, uint32_t skip)
-{
-    b->nodes[b->count] = (struct qn_doc_node){(uint32_t)offset, skip};
-    return b->count++;
 }
 
 static void seek_slash(struct builder *b, size_t from)
@@ -93,158 +73,145 @@ static int check_escapes(struct builder *b, size_t quote)
     return QN_OK;
 }
 
-/* Adds the node of a string. *end is given as the offset of the next token: the scan saw only white space between the
- * closing quote and it. */
-static inline int string_token(struct builder *b, size_t offset, size_t *end)
+/* What follows a value, for messages: behind a key it is the colon. */
+static const char *behind_value(const struct builder *b)
 {
-    size_t at = *end;
+    if (b->depth == 0) return "the end of the text";
+    return b->open[b->depth - 1].object ? "',' or '}'" : "',' or ']'";
+}
+
+/* Nothing but white space lies between the end of a token and the next one? */
+static inline int check_gap(struct builder *b, const char *wanted, size_t end, size_t next)
+{
+    while (end < next && is_space(b->text[end])) end++;
+    return end == next ? QN_OK : unexpected(b, wanted, end);
+}
+
+/* The node of the string at `offset`, key or value. The scan saw only white space between its closing quote and the
+ * next token. */
+static inline int string_node(struct builder *b, size_t offset, size_t next, struct qn_doc_node *out)
+{
     uint32_t escaped = 0;
-    while (is_space(b->text[at - 1])) at--;
-    if (at - 1 <= offset || b->text[at - 1] != '"') {
+    while (is_space(b->text[next - 1])) next--;
+    if (next - 1 <= offset || b->text[next - 1] != '"') {
         return qn_fail_at(b->err, QN_ESYNTAX, offset, "malformed string at byte %zu", offset);
     }
-    *end = at;
-    if (b->slash < at) {
-        int rc = check_escapes(b, at - 1);
+    if (b->slash < next) {
+        int rc = check_escapes(b, next - 1);
         if (rc < 0) return rc;
         escaped = QN_NODE_ESCAPED;
     }
-    add(b, offset, (uint32_t)at | escaped);
+    *out = (struct qn_doc_node){(uint32_t)offset, (uint32_t)next | escaped};
     return QN_OK;
 }
 
-static int literal_token(struct builder *b, size_t offset, const char *word, size_t *end)
+static const struct qn_span literals[] = {{"true", 4}, {"false", 5}, {"null", 4}};
+
+/* The end of a number or literal. */
+static int scalar_end(struct builder *b, const char *wanted, size_t offset, size_t *end)
 {
-    size_t size = strlen(word);
-    if (b->size - offset < size || memcmp(b->text + offset, word, size) != 0) return unexpected(b, offset);
-    *end = offset + size;
-    return QN_OK;
+    const char *p = b->text + offset;
+    size_t left = b->size - offset;
+    if (*p == '-' || (*p >= '0' && *p <= '9')) {
+        p = qn_number_end(p, b->text + b->size);
+        if (!p) return qn_fail_at(b->err, QN_ESYNTAX, offset, "malformed number at byte %zu", offset);
+        *end = (size_t)(p - b->text);
+        return QN_OK;
+    }
+    for (size_t i = 0; i < sizeof literals / sizeof *literals; i++) {
+        if (left < literals[i].size || memcmp(p, literals[i].data, literals[i].size) != 0) continue;
+        *end = offset + literals[i].size;
+        return QN_OK;
+    }
+    return unexpected(b, wanted, offset);
 }
 
-static int number_token(struct builder *b, size_t offset, size_t *end)
+/* The key at at[0] and its colon; *at moves to the value. */
+static inline int member(struct builder *b, const char **wanted, const uint32_t **at, struct qn_doc_node **node)
 {
-    const char *limit = qn_number_end(b->text + offset, b->text + b->size);
-    if (!limit) return qn_fail_at(b->err, QN_ESYNTAX, offset, "malformed number at byte %zu", offset);
-    *end = (size_t)(limit - b->text);
-    return QN_OK;
+    const uint32_t *token = *at;
+    if (b->text[token[0]] != '"') return unexpected(b, *wanted, token[0]);
+    int rc = string_node(b, token[0], token[1], (*node)++);
+    if (rc < 0) return rc;
+    if (b->text[token[1]] != ':') return unexpected(b, "':'", token[1]);
+    *at = token + 2;
+    *wanted = "a value";
+    return check_gap(b, *wanted, token[1] + 1, token[2]);
 }
 
-static inline void value_done(struct builder *b)
-{
-    if (b->depth > 0) b->children[b->depth - 1]++;
-    b->want = b->depth > 0 ? WANT_COMMA : WANT_NOTHING;
-}
-
-static int open_container(struct builder *b, size_t offset)
+/* A container opens; `children` are those of the one around it so far. */
+static inline int open_container(struct builder *b, size_t offset, uint32_t children, struct qn_doc_node *node)
 {
     if (b->depth == QN_DOC_MAX_DEPTH) {
         return qn_fail_at(b->err, QN_ELIMIT, offset, "nested deeper than %d levels at byte %zu", QN_DOC_MAX_DEPTH,
                           offset);
     }
-    b->children[b->depth] = 0;
-    b->open[b->depth++] = add(b, offset | QN_NODE_OPENS, 0);
-    b->object = b->text[offset] == '{';
-    b->want = b->object ? WANT_KEY_OR_END : WANT_VALUE_OR_END;
+    b->open[b->depth++] = (struct frame){(uint32_t)(node - b->nodes), children, b->text[offset] == '{'};
+    node->offset = (uint32_t)offset | QN_NODE_OPENS;
     return QN_OK;
 }
 
-static void close_container(struct builder *b, size_t offset)
+/* The innermost container closes; the children of the one around it. */
+static inline uint32_t close_container(struct builder *b, size_t offset, uint32_t children, struct qn_doc_node *node)
 {
-    b->depth--;
-    b->nodes[b->open[b->depth]].skip = add(b, offset, b->children[b->depth]);
-    b->object = b->depth > 0 && b->text[qn_doc_node_offset(&b->nodes[b->open[b->depth - 1]])] == '{';
-    value_done(b);
+    const struct frame *frame = &b->open[--b->depth];
+    b->nodes[frame->node].skip = (uint32_t)(node - b->nodes);
+    *node = (struct qn_doc_node){(uint32_t)offset, children};
+    return frame->children + 1;
 }
 
-static bool is_number_first(char c)
+static inline bool in_object(const struct builder *b)
 {
-    return c == '-' || (c >= '0' && c <= '9');
+    return b->depth > 0 && b->open[b->depth - 1].object;
 }
 
-/* *end: in, the offset of the next token; out, where this one ends. */
-static inline int value_token(struct builder *b, size_t offset, size_t *end)
+/* One round reads a value and what closes behind it, up to the next value. What changes with each token is local, so
+ * that it stays in registers. at[count] is the size of the text, where a NUL stands, which is no token. */
+static int all_values(struct builder *b, const uint32_t *at, uint32_t *count)
 {
-    int rc;
-    switch (b->text[offset]) {
-    case '"':
-        rc = string_token(b, offset, end);
-        if (rc == 0) value_done(b);
-        return rc;
-    case '{':
-    case '[': *end = offset + 1; return open_container(b, offset);
-    case 't': rc = literal_token(b, offset, "true", end); break;
-    case 'f': rc = literal_token(b, offset, "false", end); break;
-    case 'n': rc = literal_token(b, offset, "null", end); break;
-    default: rc = is_number_first(b->text[offset]) ? number_token(b, offset, end) : unexpected(b, offset); break;
-    }
-    if (rc < 0) return rc;
-    add(b, offset, (uint32_t)*end);
-    value_done(b);
-    return QN_OK;
-}
-
-/* What the token at offset may be depends on b->want alone. next: the offset of the token behind it. */
-static inline int token(struct builder *b, size_t offset, size_t next)
-{
-    size_t end = offset + 1;
-    int rc = QN_OK;
-    char c = b->text[offset];
-    switch (b->want) {
-    case WANT_KEY_OR_END:
-    case WANT_KEY:
+    const char *const text = b->text, *wanted = "a value";
+    struct qn_doc_node *node = b->nodes;
+    uint32_t children = 0;
+    bool object = false;
+    for (;;) {
+        size_t offset = *at, behind = offset + 1;
+        char c = text[offset];
+        bool opens = c == '{' || c == '[';
+        int rc;
         if (c == '"') {
-            end = next;
-            rc = string_token(b, offset, &end);
-            b->want = WANT_COLON;
-        } else if (c == '}' && b->want == WANT_KEY_OR_END) {
-            close_container(b, offset);
+            rc = string_node(b, offset, behind = at[1], node++);
+        } else if (opens) {
+            rc = open_container(b, offset, children, node++);
+            children = 0;
+            object = c == '{';
+            wanted = object ? "a member name in double quotes or '}'" : "a value or ']'";
         } else {
-            return unexpected(b, offset);
+            rc = scalar_end(b, wanted, offset, &behind);
+            *node++ = (struct qn_doc_node){(uint32_t)offset, (uint32_t)behind};
         }
-        break;
-    case WANT_COLON:
-        if (c != ':') return unexpected(b, offset);
-        b->want = WANT_VALUE;
-        break;
-    case WANT_VALUE_OR_END:
-        if (c == ']') {
-            close_container(b, offset);
-            break;
-        }
-        /* fall through */
-    case WANT_VALUE:
-        end = next;
-        rc = value_token(b, offset, &end);
-        break;
-    case WANT_COMMA:
-        if (c == ',') {
-            b->want = b->object ? WANT_KEY : WANT_VALUE;
-        } else if (c == (b->object ? '}' : ']')) {
-            close_container(b, offset);
-        } else {
-            return unexpected(b, offset);
-        }
-        break;
-    case WANT_NOTHING: return unexpected(b, offset);
-    }
-    if (rc < 0) return rc;
-    while (end < next && is_space(b->text[end])) end++;
-    return end == next ? QN_OK : unexpected(b, end);
-}
-
-static int all_tokens(struct builder *b, const struct qn_index *index)
-{
-    size_t first = index->count > 0 ? index->at[0] : b->size;
-    for (size_t i = 0; i < first; i++)
-        if (!is_space(b->text[i])) return unexpected(b, i);
-    seek_slash(b, 0);
-    for (size_t i = 0; i + 1 < index->count; i++) {
-        int rc = token(b, index->at[i], index->at[i + 1]);
+        if (rc == 0) rc = check_gap(b, opens ? wanted : behind_value(b), behind, *++at);
         if (rc < 0) return rc;
+        if (!opens) {
+            children++;
+        } else if (text[*at] != (object ? '}' : ']')) {
+            if (object && (rc = member(b, &wanted, &at, &node)) < 0) return rc;
+            continue;
+        }
+        while (b->depth > 0 && text[*at] == (object ? '}' : ']')) {
+            children = close_container(b, *at, children, node++);
+            object = in_object(b);
+            at++;
+            if ((rc = check_gap(b, behind_value(b), at[-1] + 1, *at)) < 0) return rc;
+        }
+        if (b->depth == 0) break;
+        if (text[*at] != ',') return unexpected(b, behind_value(b), *at);
+        wanted = object ? "a member name in double quotes" : "a value";
+        if ((rc = check_gap(b, wanted, *at + 1, at[1])) < 0) return rc;
+        at++;
+        if (object && (rc = member(b, &wanted, &at, &node)) < 0) return rc;
     }
-    int rc = index->count > 0 ? token(b, index->at[index->count - 1], b->size) : QN_OK;
-    if (rc < 0) return rc;
-    return b->want == WANT_NOTHING ? QN_OK : unexpected(b, b->size);
+    *count = (uint32_t)(node - b->nodes);
+    return *at == b->size ? QN_OK : unexpected(b, behind_value(b), *at);
 }
 
 int qn_doc_build(const char *text, size_t size, const struct qn_index *index, struct qn_doc_node **nodes,
@@ -253,20 +220,19 @@ int qn_doc_build(const char *text, size_t size, const struct qn_index *index, st
     struct builder b;
     b.text = text;
     b.size = size;
-    b.count = b.depth = 0;
-    b.object = false;
-    b.want = WANT_VALUE;
+    b.depth = 0;
     b.err = err;
-    /* No token makes more than one node. */
-    b.nodes = qn_malloc((index->count + 1) * sizeof *b.nodes);
+    /* No token makes more than one node, and the last one may be read before it is refused. */
+    b.nodes = qn_malloc((index->count + 2) * sizeof *b.nodes);
     if (!b.nodes) return qn_fail(err, QN_ENOMEM, "out of memory for the index of %zu bytes", size);
-    int rc = all_tokens(&b, index);
+    seek_slash(&b, 0);
+    int rc = check_gap(&b, "a value", 0, index->at[0]);
+    if (rc == 0) rc = all_values(&b, index->at, count);
     if (rc < 0) {
         qn_free(b.nodes);
         return rc;
     }
-    struct qn_doc_node *fitted = qn_realloc(b.nodes, b.count * sizeof *b.nodes);
+    struct qn_doc_node *fitted = qn_realloc(b.nodes, *count * sizeof *b.nodes);
     *nodes = fitted ? fitted : b.nodes;
-    *count = b.count;
     return QN_OK;
 }

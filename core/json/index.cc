@@ -26,14 +26,17 @@ scanner_type *scanner_for(size_t size)
 
 extern "C" int qn_index_simd(const char *text, size_t size, struct qn_index *out, struct qn_err *err)
 {
-    *out = qn_index{nullptr, 0, nullptr, nullptr};
+    static const uint32_t nothing[] = {0};
+    *out = qn_index{nothing, 0, nullptr, nullptr};
     if (size == 0) return QN_OK; /* stage 1 wants at least one byte */
     scanner_type *scanner = scanner_for(size);
     if (!scanner) return qn_fail(err, QN_ENOMEM, "out of memory for the index of %zu bytes", size);
     auto rc = scanner->stage1(reinterpret_cast<const uint8_t *>(text), size, simdjson::stage1_mode::regular);
-    if (rc == simdjson::EMPTY) return QN_OK;
-    if (rc != simdjson::SUCCESS) return qn_fail(err, QN_ESYNTAX, "%s", simdjson::error_message(rc));
+    if (rc != simdjson::SUCCESS && rc != simdjson::EMPTY) {
+        return qn_fail(err, QN_ESYNTAX, "%s", simdjson::error_message(rc));
+    }
     out->at = scanner->structural_indexes.get();
-    out->count = scanner->n_structural_indexes;
+    out->count = rc == simdjson::EMPTY ? 0 : scanner->n_structural_indexes;
+    scanner->structural_indexes[out->count] = uint32_t(size); /* it keeps room for more than this */
     return QN_OK;
 }

@@ -19,7 +19,7 @@ extern "C" { /* err.h is plain C */
 #define QN_INDEX_MAX_SIZE ((size_t)INT32_MAX - 64) /* a node marks strings with the bit above */
 
 struct qn_index {
-    const uint32_t *at; /* ascending offsets */
+    const uint32_t *at; /* ascending offsets, and at[count] is the size of the text */
     size_t count;
     void *owner; /* freed by release */
     void (*release)(void *owner);

@@ -23,6 +23,11 @@ static bool push(struct scan *scan, size_t offset)
     return true;
 }
 
+static int no_memory(size_t size, struct qn_err *err)
+{
+    return qn_fail(err, QN_ENOMEM, "out of memory for the index of %zu bytes", size);
+}
+
 /* From behind the opening quote to behind the closing one; 0 with err filled. */
 static size_t string_end(const char *text, size_t size, size_t open, struct qn_err *err)
 {
@@ -62,7 +67,7 @@ static int scan_all(struct scan *scan, const char *text, size_t size, struct qn_
             inside = true;
         }
         escaped = c == '\\' && !escaped;
-        if (begins && !push(scan, i)) return qn_fail(err, QN_ENOMEM, "out of memory for the index of %zu bytes", size);
+        if (begins && !push(scan, i)) return no_memory(size, err);
         i = next;
     }
     return QN_OK;
@@ -78,11 +83,12 @@ int qn_index_scalar(const char *text, size_t size, struct qn_index *out, struct 
                           (unsigned char)text[bad], bad);
     }
     int rc = scan_all(&scan, text, size, err);
+    if (rc == 0 && !push(&scan, size)) rc = no_memory(size, err);
     if (rc < 0) {
         qn_free(scan.at);
         return rc;
     }
-    *out = (struct qn_index){.at = scan.at, .count = scan.count, .owner = scan.at, .release = qn_free};
+    *out = (struct qn_index){.at = scan.at, .count = scan.count - 1, .owner = scan.at, .release = qn_free};
     return QN_OK;
 }
 
