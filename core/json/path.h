@@ -29,18 +29,3 @@ int qn_path_select(const struct qn_path *path, const struct qn_doc *doc, qn_node
 qn_node qn_path_one(const struct qn_path *path, const struct qn_doc *doc, qn_node start);
 /* Appends the normalized path (RFC 9535 §2.7) of node below start. */
 int qn_path_normalized(const struct qn_doc *doc, qn_node start, qn_node node, struct qn_buf *out);
-
-/* Many paths from one node, such as the columns of a record: what a path has in common with the one before it is not
- * walked again.
- *
- *     qn_path_link(b, a); qn_path_link(c, b);                       once
- *     qn_path_one_linked(a, doc, record, &trail), then b, then c     for each record, in that order */
-#define QN_TRAIL_MAX 15
-struct qn_trail {
-    qn_node nodes[QN_TRAIL_MAX + 1]; /* where the path evaluated last came by, segment by segment */
-};
-/* path will be evaluated right behind `before` (NULL: first, or behind a path from another node). */
-void qn_path_link(struct qn_path *path, const struct qn_path *before);
-qn_node qn_path_one_linked(const struct qn_path *path, const struct qn_doc *doc, qn_node start, struct qn_trail *trail);
-int qn_path_select_linked(const struct qn_path *path, const struct qn_doc *doc, qn_node start, struct qn_trail *trail,
-                          struct qn_nodes *list);

@@ -19,7 +19,7 @@ void qn_nodes_free(struct qn_nodes *list)
     qn_nodes_init(list);
 }
 
-static int push(struct qn_nodes *list, qn_node node)
+int qn_nodes_push(struct qn_nodes *list, qn_node node)
 {
     if (list->count == list->capacity) {
         if (list->count >= MAX_NODES) return QN_ELIMIT;
@@ -80,7 +80,7 @@ static int slice(struct qn_path_eval *e, const struct qn_selector *s, qn_node no
     int64_t i = 0;
     for (qn_node n = qn_doc_first(e->doc, node); n != QN_NONE && i <= last; n = qn_doc_next(e->doc, node, n), i++) {
         if (i < first || (down ? last - i : i - first) % step != 0) continue;
-        int rc = push(out, n);
+        int rc = qn_nodes_push(out, n);
         if (rc < 0) return rc;
     }
     if (down && out->count > before) reverse(out->nodes + before, out->count - before);
@@ -91,7 +91,7 @@ static int children(struct qn_path_eval *e, const struct qn_selector *s, qn_node
 {
     for (qn_node n = qn_doc_first(e->doc, node); n != QN_NONE; n = qn_doc_next(e->doc, node, n)) {
         bool wanted = s->kind == QN_SELECT_ALL || run_filter(e, s->filter, n);
-        int rc = e->rc < 0 ? e->rc : wanted ? push(out, n) : QN_OK;
+        int rc = e->rc < 0 ? e->rc : wanted ? qn_nodes_push(out, n) : QN_OK;
         if (rc < 0) return rc;
     }
     return QN_OK;
@@ -107,7 +107,7 @@ static int apply(struct qn_path_eval *e, const struct qn_selector *s, qn_node no
             rc = children(e, s, node, out);
         } else {
             qn_node found = single(e->doc, s, node);
-            if (found != QN_NONE) rc = push(out, found);
+            if (found != QN_NONE) rc = qn_nodes_push(out, found);
         }
     }
     return rc;
@@ -124,15 +124,17 @@ static int descend(struct qn_path_eval *e, const struct qn_selector *s, qn_node 
     return rc;
 }
 
+int qn_path_segment(struct qn_path_eval *e, const struct qn_segment *segment, qn_node node, struct qn_nodes *out)
+{
+    return segment->descendant ? descend(e, segment->selectors, node, out) : apply(e, segment->selectors, node, out);
+}
+
 static int run_segment(struct qn_path_eval *e, const struct qn_segment *segment, const struct qn_nodes *in,
                        struct qn_nodes *out)
 {
     int rc = QN_OK;
     out->count = 0;
-    for (size_t i = 0; i < in->count && rc == 0; i++) {
-        rc = segment->descendant ? descend(e, segment->selectors, in->nodes[i], out)
-                                 : apply(e, segment->selectors, in->nodes[i], out);
-    }
+    for (size_t i = 0; i < in->count && rc == 0; i++) rc = qn_path_segment(e, segment, in->nodes[i], out);
     return rc;
 }
 
@@ -153,7 +155,7 @@ static int run_rest(struct qn_path_eval *e, const struct qn_segment *segment, qn
     struct qn_nodes other;
     list->count = 0;
     if (node == QN_NONE) return QN_OK;
-    int rc = push(list, node);
+    int rc = qn_nodes_push(list, node);
     qn_nodes_init(&other);
     for (; segment && rc == 0; segment = segment->next) {
         rc = run_segment(e, segment, list, &other);
@@ -226,56 +228,4 @@ qn_node qn_path_one(const struct qn_path *path, const struct qn_doc *doc, qn_nod
 {
     const struct qn_segment *rest;
     return path->query.singular ? walk(doc, &path->query, start, &rest) : QN_NONE;
-}
-
-static bool same_segment(const struct qn_segment *a, const struct qn_segment *b)
-{
-    const struct qn_selector *x = a->selectors, *y = b->selectors;
-    if (!a->single || !b->single || x->kind != y->kind) return false;
-    if (x->kind == QN_SELECT_INDEX) return x->index == y->index;
-    return x->name.size == y->name.size && memcmp(x->name.data, y->name.data, x->name.size) == 0;
-}
-
-void qn_path_link(struct qn_path *path, const struct qn_path *before)
-{
-    const struct qn_segment *mine = path->query.segments, *other = before ? before->query.segments : NULL;
-    path->shared = 0;
-    while (mine && other && path->shared < QN_TRAIL_MAX && same_segment(mine, other)) {
-        path->shared++;
-        mine = mine->next;
-        other = other->next;
-    }
-    path->resume = mine;
-}
-
-/* As walk, from where the path before it turned off. */
-static qn_node walk_linked(const struct qn_path *path, const struct qn_doc *doc, qn_node start, struct qn_trail *trail,
-                           const struct qn_segment **rest)
-{
-    const struct qn_segment *segment = path->resume;
-    size_t at = path->shared;
-    trail->nodes[0] = start;
-    qn_node node = trail->nodes[at];
-    for (; segment && segment->single; segment = segment->next) {
-        if (node != QN_NONE) node = single(doc, segment->selectors, node);
-        if (++at <= QN_TRAIL_MAX) trail->nodes[at] = node;
-    }
-    *rest = segment;
-    return node;
-}
-
-qn_node qn_path_one_linked(const struct qn_path *path, const struct qn_doc *doc, qn_node start, struct qn_trail *trail)
-{
-    const struct qn_segment *rest;
-    qn_node node = walk_linked(path, doc, start, trail, &rest);
-    return path->query.singular ? node : QN_NONE;
-}
-
-int qn_path_select_linked(const struct qn_path *path, const struct qn_doc *doc, qn_node start, struct qn_trail *trail,
-                          struct qn_nodes *list)
-{
-    struct qn_path_eval e = {.doc = doc, .root = start};
-    const struct qn_segment *rest;
-    qn_node node = walk_linked(path, doc, start, trail, &rest);
-    return run_rest(&e, rest, node, list);
 }

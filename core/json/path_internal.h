@@ -23,6 +23,7 @@ struct qn_segment {
     bool descendant;
     bool single; /* a name or an index: at most one node from one node */
     struct qn_selector *selectors;
+    struct qn_span text; /* as written */
 };
 
 struct qn_query {
@@ -65,8 +66,6 @@ struct qn_expr {
 struct qn_path {
     struct qn_path_block *blocks;
     struct qn_call *calls;
-    size_t shared;                   /* leading single segments that the path before it has, too */
-    const struct qn_segment *resume; /* the one behind them */
     struct qn_query query;
 };
 
@@ -115,6 +114,9 @@ struct qn_path_eval {
     qn_node root; /* what $ means */
     int rc;       /* the first failure inside a filter */
 };
+/* Appends what a segment selects from one node. */
+int qn_path_segment(struct qn_path_eval *e, const struct qn_segment *segment, qn_node node, struct qn_nodes *out);
+int qn_nodes_push(struct qn_nodes *list, qn_node node); /* QN_ENOMEM, QN_ELIMIT */
 int qn_path_run(struct qn_path_eval *e, const struct qn_query *query, qn_node current, struct qn_nodes *list);
 struct qn_path_value qn_path_value_of(struct qn_path_eval *e, const struct qn_operand *o, qn_node current);
 

@@ -303,6 +303,7 @@ int qn_path_query(struct qn_path_parser *p, struct qn_query *out)
         if (!segment) return QN_ENOMEM;
         *tail = segment;
         tail = &segment->next;
+        size_t begin = p->at;
         segment->descendant = qn_path_take(p, "..");
         if (qn_path_take(p, "[")) {
             rc = bracket(p, out, segment);
@@ -311,6 +312,7 @@ int qn_path_query(struct qn_path_parser *p, struct qn_query *out)
             rc = dotted(p, segment);
         }
         if (rc < 0) return rc;
+        segment->text = (struct qn_span){p->text + begin, p->at - begin};
         segment->single = is_single(segment);
         out->singular = out->singular && segment->single;
     }
@@ -329,18 +331,28 @@ static int parse(struct qn_path_parser *p)
     return qn_path_refuse(p, p->at, "expected '.', '..', '[' or the end of the path");
 }
 
+/* The segments point into the text, which is the caller's. */
+static int keep_text(struct qn_path_parser *p)
+{
+    char *copy = qn_path_alloc(p, p->size + 1);
+    if (!copy) return QN_ENOMEM;
+    memcpy(copy, p->text, p->size);
+    p->text = copy;
+    return QN_OK;
+}
+
 int qn_path_compile(const char *text, size_t size, struct qn_path **out, struct qn_err *err)
 {
     struct qn_path *path = qn_calloc(1, sizeof *path);
     *out = NULL;
     if (!path) return qn_fail(err, QN_ENOMEM, "out of memory for a path");
     struct qn_path_parser p = {.path = path, .text = text, .size = size, .err = err};
-    int rc = parse(&p);
+    int rc = keep_text(&p);
+    if (rc == 0) rc = parse(&p);
     if (rc < 0) {
         qn_path_free(path);
         return rc;
     }
-    qn_path_link(path, NULL);
     *out = path;
     return QN_OK;
 }

@@ -16,7 +16,6 @@ void qn_scratch_init(struct qn_scratch *scratch)
 {
     qn_arena_init(&scratch->arena);
     qn_buf_init(&scratch->buf, TEXT_CAP);
-    qn_nodes_init(&scratch->nodes);
     scratch->no_memory = false;
 }
 
@@ -24,7 +23,6 @@ void qn_scratch_free(struct qn_scratch *scratch)
 {
     qn_arena_free(&scratch->arena);
     qn_buf_free(&scratch->buf);
-    qn_nodes_free(&scratch->nodes);
 }
 
 void qn_scratch_reset(struct qn_scratch *scratch)
@@ -275,36 +273,35 @@ static int name_column(const struct qn_column *column, int rc, struct qn_err *er
     return qn_fail(err, rc, "column '%s': %s", column->name, inner.text);
 }
 
-void qn_column_link(struct qn_column *column, const struct qn_column *before)
+int qn_column_value(const struct qn_column *column, const struct qn_doc *doc, const struct qn_nodes *nodes,
+                    struct qn_scratch *scratch, struct qn_value *out, struct qn_err *err)
 {
-    bool behind = before && before->path && before->level == column->level;
-    if (column->path) qn_path_link(column->path, behind ? before->path : NULL);
+    int rc = 0;
+    out->kind = QN_VALUE_MISSING;
+    if (!column->path) return 0;
+    if (column->reduce != QN_REDUCE_NONE)
+        rc = qn_column_reduce(column, doc, nodes, scratch, out, err);
+    else if (nodes->count > 0)
+        rc = qn_column_convert(column, doc, nodes->nodes[0], scratch, out, err);
+    if (rc == 0 && out->kind == QN_VALUE_MISSING && column->has_default) *out = column->fallback;
+    if (rc < 0 && scratch->no_memory) rc = qn_fail(err, QN_ENOMEM, "out of memory");
+    return name_column(column, rc, err);
 }
 
 int qn_column_read(const struct qn_column *column, const struct qn_doc *doc, qn_node record, struct qn_scratch *scratch,
                    struct qn_value *out, struct qn_err *err)
 {
-    int rc = 0;
-    out->kind = QN_VALUE_MISSING;
-    scratch->selected = false;
-    if (!column->path) return 0;
-    if (column->reduce == QN_REDUCE_NONE) {
-        qn_node node = qn_path_one_linked(column->path, doc, record, &scratch->trail);
-        scratch->selected = node != QN_NONE;
-        if (scratch->selected) rc = qn_column_convert(column, doc, node, scratch, out, err);
+    struct qn_nodes nodes;
+    qn_nodes_init(&nodes);
+    int rc = column->path ? qn_path_select(column->path, doc, record, &nodes) : 0;
+    if (rc < 0) {
+        qn_fail(err, rc, rc == QN_ELIMIT ? "its path selects more than 16 million nodes" : "out of memory");
+        rc = name_column(column, rc, err);
     } else {
-        rc = qn_path_select_linked(column->path, doc, record, &scratch->trail, &scratch->nodes);
-        scratch->selected = scratch->nodes.count > 0;
-        if (rc == QN_ELIMIT)
-            qn_fail(err, rc, "its path selects more than 16 million nodes");
-        else if (rc < 0)
-            qn_fail(err, rc, "out of memory");
-        else
-            rc = qn_column_reduce(column, doc, scratch, out, err);
+        rc = qn_column_value(column, doc, &nodes, scratch, out, err);
     }
-    if (rc == 0 && out->kind == QN_VALUE_MISSING && column->has_default) *out = column->fallback;
-    if (rc < 0 && scratch->no_memory) rc = qn_fail(err, QN_ENOMEM, "out of memory");
-    return name_column(column, rc, err);
+    qn_nodes_free(&nodes);
+    return rc;
 }
 
 static int compile_scale(struct qn_column *column, double scale, struct qn_err *err)
@@ -397,7 +394,6 @@ int qn_column_init(struct qn_column *column, const struct qn_column_spec *spec, 
                      "join or list)",
                      spec->path);
     }
-    if (rc == 0) qn_column_link(column, NULL);
     if (rc == 0) rc = compile_scale(column, spec->scale, err);
     if (rc == 0 && spec->default_json) rc = compile_default(column, spec->default_json, err);
     if (rc < 0) qn_column_done(column);

@@ -44,14 +44,11 @@ struct qn_column {
     char *fallback_text;      /* what fallback points into */
 };
 
-/* What one call of qn_column_read needs besides: memory that lives until the next record. */
+/* What reading a column needs besides: memory that lives until the next record. */
 struct qn_scratch {
     struct qn_arena arena;
     struct qn_buf buf; /* for strings while they are decoded */
-    struct qn_nodes nodes;
-    struct qn_trail trail; /* of the column read last */
-    bool selected;         /* the path of the column read last selected a node */
-    bool no_memory;        /* a text could not be decoded since the last reset: what was said of it is not true */
+    bool no_memory;    /* a text could not be decoded since the last reset: what was said of it is not true */
 };
 void qn_scratch_init(struct qn_scratch *scratch);
 void qn_scratch_free(struct qn_scratch *scratch);
@@ -61,11 +58,12 @@ void qn_scratch_reset(struct qn_scratch *scratch); /* before each record: earlie
 int qn_column_init(struct qn_column *column, const struct qn_column_spec *spec, size_t levels, struct qn_err *err);
 void qn_column_done(struct qn_column *column);
 
-/* Columns are read in their order for each record: this one comes behind `before` (NULL: the first of its level). */
-void qn_column_link(struct qn_column *column, const struct qn_column *before);
-
-/* The column's value for a record of its level. Points into the doc, the scratch or the column. QN_EINVAL with the
- * column named ("column 'talk_ms': "abc" is not an integer"), QN_ENOMEM, QN_ELIMIT. */
+/* The column's value of the nodes that its path selects in a record of its level (NULL: it has no path). Points into
+ * the doc, the scratch or the column. QN_EINVAL with the column named ("column 'talk_ms': "abc" is not an integer"),
+ * QN_ENOMEM, QN_ELIMIT. */
+int qn_column_value(const struct qn_column *column, const struct qn_doc *doc, const struct qn_nodes *nodes,
+                    struct qn_scratch *scratch, struct qn_value *out, struct qn_err *err);
+/* The same for one column by itself. */
 int qn_column_read(const struct qn_column *column, const struct qn_doc *doc, qn_node record, struct qn_scratch *scratch,
                    struct qn_value *out, struct qn_err *err);
 
@@ -88,5 +86,5 @@ int qn_value_text(const struct qn_value *value, struct qn_scratch *scratch, stru
 int qn_column_refuse(const struct qn_doc *doc, qn_node node, const char *problem, struct qn_err *err);
 
 /* reduce.c: more than one node. */
-int qn_column_reduce(const struct qn_column *column, const struct qn_doc *doc, struct qn_scratch *scratch,
-                     struct qn_value *out, struct qn_err *err);
+int qn_column_reduce(const struct qn_column *column, const struct qn_doc *doc, const struct qn_nodes *nodes,
+                     struct qn_scratch *scratch, struct qn_value *out, struct qn_err *err);

@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "base/mem.h"
+#include "json/select.h"
 #include "json/write.h"
 #include "rows/emit.h"
 #include "rows/failures.h"
@@ -105,8 +106,10 @@ struct rows {
     struct qn_emit emit;
     struct qn_failures failures;
     struct qn_scratch scratch;
-    struct qn_value *values; /* one a column */
-    bool *found;             /* the same: its path selected something in this page */
+    struct qn_selected *selected; /* one a level, innermost first */
+    qn_node *selected_of;         /* the record of that level that it was made of last */
+    struct qn_value *values;      /* one a column */
+    bool *found;                  /* the same: its path selected something in this page */
     size_t no_key, no_owner;
     uint32_t number; /* of the record at hand */
     struct qn_err err;
@@ -138,12 +141,34 @@ static int hash_key(struct rows *rows, qn_node node, struct qn_hash *out)
     return rc;
 }
 
+/* One walk of each level's record: what columns, key and owner read. */
+static int select_nodes(struct rows *rows, const qn_node *levels)
+{
+    const struct qn_plan *plan = rows->plan;
+    for (size_t i = 0; i < plan->level_count; i++) {
+        qn_node record = levels[plan->level_count - 1 - i];
+        if (!plan->selections[i] || rows->selected_of[i] == record) continue;
+        int rc = qn_selection_run(plan->selections[i], rows->doc, record, &rows->selected[i]);
+        if (rc == QN_ELIMIT) return qn_fail(&rows->err, rc, "the columns' paths select more than 16 million nodes");
+        if (rc < 0) return qn_fail(&rows->err, rc, "out of memory");
+        rows->selected_of[i] = record;
+    }
+    return 0;
+}
+
+/* The node of key or owner, which stand behind the columns. */
+static qn_node selected_one(const struct rows *rows, size_t number)
+{
+    const struct qn_nodes *nodes = qn_selected_nodes(&rows->selected[0], number);
+    return nodes->count > 0 ? nodes->nodes[0] : QN_NONE;
+}
+
 /* Key and owner of a record. A null is as good as none. */
-static int identify(struct rows *rows, qn_node record, struct qn_row *row)
+static int identify(struct rows *rows, struct qn_row *row)
 {
     const struct qn_plan *plan = rows->plan;
     if (plan->key) {
-        qn_node node = qn_path_one(plan->key, rows->doc, record);
+        qn_node node = selected_one(rows, plan->column_count);
         bool found = node != QN_NONE && qn_doc_kind(rows->doc, node) != QN_NULL;
         int rc = found ? hash_key(rows, node, &row->key) : 0;
         if (rc < 0) return qn_fail(&rows->err, rc, "key: the value is too large for the memory there is");
@@ -153,7 +178,7 @@ static int identify(struct rows *rows, qn_node record, struct qn_row *row)
             rows->no_key++;
     }
     if (plan->owner) {
-        qn_node node = qn_path_one(plan->owner, rows->doc, record);
+        qn_node node = selected_one(rows, plan->column_count + 1);
         if (node != QN_NONE && qn_node_instant(rows->doc, node, &rows->scratch, &row->owner_ms)) {
             row->flags |= QN_ROW_HAS_OWNER;
         } else {
@@ -190,10 +215,10 @@ static int emit_record(struct rows *rows, const qn_node *levels, qn_node record)
     if (plan->raw) return emit_raw(rows, record);
     for (size_t i = 0; i < plan->column_count; i++) {
         const struct qn_column *column = &plan->columns[i];
-        qn_node from = levels[plan->level_count - 1 - (size_t)column->level];
-        int rc = qn_column_read(column, rows->doc, from, &rows->scratch, &rows->values[i], &rows->err);
+        const struct qn_nodes *nodes = column->path ? qn_selected_nodes(&rows->selected[column->level], i) : NULL;
+        int rc = qn_column_value(column, rows->doc, nodes, &rows->scratch, &rows->values[i], &rows->err);
         if (rc < 0) return rc;
-        rows->found[i] |= rows->scratch.selected;
+        rows->found[i] |= nodes && nodes->count > 0;
     }
     if (!plan->has_transform) return qn_emit_row(&rows->emit, rows->values, &rows->err);
     struct qn_record seen = {rows->doc, record, levels, plan->level_count, rows->number};
@@ -236,7 +261,8 @@ static int convert_record(void *context, const qn_node *levels)
         return qn_fail(&rows->err, QN_EINVAL,
                        "records: the path selects the array itself; end it in [*] for its elements");
     }
-    int rc = identify(rows, record, &row);
+    int rc = select_nodes(rows, levels);
+    if (rc == 0) rc = identify(rows, &row);
     if (rc == 0) {
         qn_emit_begin(&rows->emit, &row);
         rc = emit_record(rows, levels, record);
@@ -291,6 +317,37 @@ static int make_batch(struct rows *rows, uint64_t replaced, struct qn_batch **ou
     return 0;
 }
 
+static int open_rows(struct rows *rows)
+{
+    const struct qn_plan *plan = rows->plan;
+    qn_emit_init(&rows->emit, plan);
+    qn_failures_init(&rows->failures);
+    qn_scratch_init(&rows->scratch);
+    rows->values = qn_calloc(plan->column_count + 1, sizeof *rows->values);
+    rows->found = qn_calloc(plan->column_count + 1, sizeof *rows->found);
+    rows->selected = qn_calloc(plan->level_count, sizeof *rows->selected);
+    rows->selected_of = qn_calloc(plan->level_count, sizeof *rows->selected_of);
+    if (!rows->values || !rows->found || !rows->selected || !rows->selected_of) return QN_ENOMEM;
+    int rc = 0;
+    for (size_t i = 0; i < plan->level_count && rc == 0; i++) {
+        rows->selected_of[i] = QN_NONE;
+        if (plan->selections[i]) rc = qn_selected_init(&rows->selected[i], plan->selections[i]);
+    }
+    return rc;
+}
+
+static void close_rows(struct rows *rows)
+{
+    for (size_t i = 0; i < rows->plan->level_count && rows->selected; i++) qn_selected_free(&rows->selected[i]);
+    qn_free(rows->selected);
+    qn_free(rows->selected_of);
+    qn_free(rows->values);
+    qn_free(rows->found);
+    qn_scratch_free(&rows->scratch);
+    qn_failures_free(&rows->failures);
+    qn_emit_free(&rows->emit);
+}
+
 int qn_convert_rows(const struct qn_plan *plan, struct qn_doc *doc, const struct qn_rows_context *context,
                     struct qn_batch **out, struct qn_err *err)
 {
@@ -299,21 +356,13 @@ int qn_convert_rows(const struct qn_plan *plan, struct qn_doc *doc, const struct
     if (plan->has_transform && (!context->transform || !context->transform->apply)) {
         return qn_fail(err, QN_EINVAL, "the plan has a transform, the context has none");
     }
-    qn_emit_init(&rows.emit, plan);
-    qn_failures_init(&rows.failures);
-    qn_scratch_init(&rows.scratch);
-    rows.values = qn_calloc(plan->column_count + 1, sizeof *rows.values);
-    rows.found = qn_calloc(plan->column_count + 1, sizeof *rows.found);
-    int rc = rows.values && rows.found ? qn_records_walk(plan, doc, convert_record, &rows, &rows.err) : QN_ENOMEM;
+    int rc = open_rows(&rows);
+    if (rc == 0) rc = qn_records_walk(plan, doc, convert_record, &rows, &rows.err);
     if (rc < 0)
         rc = locate(&rows, rc, err);
     else
         rc = make_batch(&rows, qn_doc_replaced(doc) - replaced, out, err);
     if (rc == 0) note_found(&rows);
-    qn_free(rows.values);
-    qn_free(rows.found);
-    qn_scratch_free(&rows.scratch);
-    qn_failures_free(&rows.failures);
-    qn_emit_free(&rows.emit);
+    close_rows(&rows);
     return rc;
 }

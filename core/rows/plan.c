@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "json/select.h"
 #include "rows/csv.h"
 #include "rows/ndjson.h"
 
@@ -100,9 +101,31 @@ static int compile_column(struct qn_plan *plan, const struct qn_plan_spec *spec,
     }
     int rc = qn_column_init(&plan->columns[i], &spec->columns[i], plan->level_count, &inner);
     if (rc < 0) return qn_fail_at(err, rc, inner.offset, "columns[%zu] '%s': %s", i + 1, name, inner.text);
-    if (i > 0) qn_column_link(&plan->columns[i], &plan->columns[i - 1]);
     plan->column_count = i + 1;
     return compile_member(name, &plan->members[i]) < 0 ? no_memory(err) : 0;
+}
+
+/* What one walk of a record of this level (0: innermost) selects. */
+static int compile_selection(struct qn_plan *plan, size_t level, const struct qn_path **paths)
+{
+    size_t count = plan->column_count;
+    bool any = false;
+    for (size_t i = 0; i < count; i++)
+        paths[i] = (size_t)plan->columns[i].level == level ? plan->columns[i].path : NULL;
+    paths[count] = level == 0 ? plan->key : NULL;
+    paths[count + 1] = level == 0 ? plan->owner : NULL;
+    for (size_t i = 0; i < count + 2; i++) any |= paths[i] != NULL;
+    return any ? qn_selection_new(paths, count + 2, &plan->selections[level]) : 0;
+}
+
+static int compile_selections(struct qn_plan *plan, struct qn_err *err)
+{
+    const struct qn_path **paths = qn_calloc(plan->column_count + 2, sizeof *paths);
+    plan->selections = qn_calloc(plan->level_count, sizeof *plan->selections);
+    int rc = paths && plan->selections ? 0 : QN_ENOMEM;
+    for (size_t i = 0; i < plan->level_count && rc == 0; i++) rc = compile_selection(plan, i, paths);
+    qn_free(paths);
+    return rc < 0 ? no_memory(err) : 0;
 }
 
 static int check_shape(const struct qn_plan_spec *spec, struct qn_err *err)
@@ -142,6 +165,7 @@ int qn_plan_new(const struct qn_plan_spec *spec, struct qn_plan **out, struct qn
         if (!plan->columns || !plan->members || !plan->found) rc = no_memory(err);
     }
     for (size_t i = 0; i < spec->column_count && rc == 0; i++) rc = compile_column(plan, spec, i, err);
+    if (rc == 0) rc = compile_selections(plan, err);
     if (rc < 0) {
         qn_plan_unref(plan);
         return rc;
@@ -159,7 +183,10 @@ struct qn_plan *qn_plan_ref(struct qn_plan *plan)
 void qn_plan_unref(struct qn_plan *plan)
 {
     if (!plan || atomic_fetch_sub_explicit(&plan->references, 1, memory_order_acq_rel) != 1) return;
-    for (size_t i = 0; i < plan->level_count; i++) qn_path_free(plan->records[i]);
+    for (size_t i = 0; i < plan->level_count; i++) {
+        qn_path_free(plan->records[i]);
+        if (plan->selections) qn_selection_free(plan->selections[i]);
+    }
     for (size_t i = 0; i < plan->fact_count; i++) {
         qn_path_free(plan->facts[i]);
         qn_free(plan->fact_names[i]);
@@ -175,6 +202,7 @@ void qn_plan_unref(struct qn_plan *plan)
     qn_free(plan->facts);
     qn_free(plan->fact_names);
     qn_free(plan->columns);
+    qn_free(plan->selections);
     qn_free(plan->members);
     qn_free(plan->found);
     qn_free(plan);

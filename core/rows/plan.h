@@ -15,7 +15,9 @@ struct qn_plan {
     char **fact_names;
     size_t fact_count;
     struct qn_column *columns;
-    char **members; /* `"name":` for JSON rows */
+    struct qn_selection **selections; /* one a level, innermost first: its columns' paths by their numbers; in the
+                                       * innermost then key and owner. NULL where a level has none */
+    char **members;                   /* `"name":` for JSON rows */
     size_t column_count;
     atomic_bool *found; /* a column each: its path has selected something */
     bool raw, has_transform, csv_safe;

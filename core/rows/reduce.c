@@ -28,13 +28,13 @@ static int average(const struct qn_column *column, struct qn_decimal sum, uint64
     return qn_column_number(&rest, quotient, scratch, out, err);
 }
 
-static int reduce_sum(const struct qn_column *column, const struct qn_doc *doc, struct qn_scratch *scratch,
-                      struct qn_value *out, struct qn_err *err)
+static int reduce_sum(const struct qn_column *column, const struct qn_doc *doc, const struct qn_nodes *nodes,
+                      struct qn_scratch *scratch, struct qn_value *out, struct qn_err *err)
 {
     struct qn_decimal sum = qn_decimal_from(0), item = sum;
     uint64_t count = 0;
-    for (size_t i = 0; i < scratch->nodes.count; i++) {
-        qn_node node = scratch->nodes.nodes[i];
+    for (size_t i = 0; i < nodes->count; i++) {
+        qn_node node = nodes->nodes[i];
         if (is_null(doc, node)) continue;
         if (!qn_column_decimal(column, doc, node, scratch, &item)) {
             return qn_column_refuse(doc, node, "is not a number", err);
@@ -87,13 +87,13 @@ static int compare(const struct rank *a, const struct rank *b)
     return compare_text(a->text, b->text);
 }
 
-static int reduce_extreme(const struct qn_column *column, const struct qn_doc *doc, struct qn_scratch *scratch,
-                          struct qn_value *out, struct qn_err *err)
+static int reduce_extreme(const struct qn_column *column, const struct qn_doc *doc, const struct qn_nodes *nodes,
+                          struct qn_scratch *scratch, struct qn_value *out, struct qn_err *err)
 {
     qn_node best = QN_NONE;
     struct rank best_rank = {0}, rank = {0};
-    for (size_t i = 0; i < scratch->nodes.count; i++) {
-        qn_node node = scratch->nodes.nodes[i];
+    for (size_t i = 0; i < nodes->count; i++) {
+        qn_node node = nodes->nodes[i];
         if (is_null(doc, node)) continue;
         int rc = rank_of(column, doc, node, scratch, &rank, err);
         if (rc < 0) return rc;
@@ -119,17 +119,17 @@ static int add_item(struct qn_buf *out, const struct qn_value *value, bool json,
 }
 
 /* join: items as text with the separator between; list: a JSON array */
-static int reduce_collect(const struct qn_column *column, const struct qn_doc *doc, struct qn_scratch *scratch,
-                          struct qn_value *out, struct qn_err *err)
+static int reduce_collect(const struct qn_column *column, const struct qn_doc *doc, const struct qn_nodes *nodes,
+                          struct qn_scratch *scratch, struct qn_value *out, struct qn_err *err)
 {
     bool json = column->reduce == QN_REDUCE_LIST;
     struct qn_buf text; /* not scratch->buf: converting an item uses that */
     size_t count = 0;
     int rc = 0;
     qn_buf_init(&text, scratch->buf.cap);
-    for (size_t i = 0; i < scratch->nodes.count && rc == 0; i++) {
+    for (size_t i = 0; i < nodes->count && rc == 0; i++) {
         struct qn_value value;
-        qn_node node = scratch->nodes.nodes[i];
+        qn_node node = nodes->nodes[i];
         if (!json && is_null(doc, node)) continue;
         rc = qn_column_convert(column, doc, node, scratch, &value, err);
         if (rc < 0) break;
@@ -150,23 +150,23 @@ static int reduce_collect(const struct qn_column *column, const struct qn_doc *d
     return rc;
 }
 
-int qn_column_reduce(const struct qn_column *column, const struct qn_doc *doc, struct qn_scratch *scratch,
-                     struct qn_value *out, struct qn_err *err)
+int qn_column_reduce(const struct qn_column *column, const struct qn_doc *doc, const struct qn_nodes *nodes,
+                     struct qn_scratch *scratch, struct qn_value *out, struct qn_err *err)
 {
-    size_t count = scratch->nodes.count;
+    size_t count = nodes->count;
     if (column->reduce == QN_REDUCE_COUNT) {
         return qn_column_number(column, qn_decimal_from((int64_t)count), scratch, out, err);
     }
     if (count == 0) return 0; /* missing */
     switch (column->reduce) {
-    case QN_REDUCE_FIRST: return qn_column_convert(column, doc, scratch->nodes.nodes[0], scratch, out, err);
-    case QN_REDUCE_LAST: return qn_column_convert(column, doc, scratch->nodes.nodes[count - 1], scratch, out, err);
+    case QN_REDUCE_FIRST: return qn_column_convert(column, doc, nodes->nodes[0], scratch, out, err);
+    case QN_REDUCE_LAST: return qn_column_convert(column, doc, nodes->nodes[count - 1], scratch, out, err);
     case QN_REDUCE_SUM:
-    case QN_REDUCE_AVG: return reduce_sum(column, doc, scratch, out, err);
+    case QN_REDUCE_AVG: return reduce_sum(column, doc, nodes, scratch, out, err);
     case QN_REDUCE_MIN:
-    case QN_REDUCE_MAX: return reduce_extreme(column, doc, scratch, out, err);
+    case QN_REDUCE_MAX: return reduce_extreme(column, doc, nodes, scratch, out, err);
     case QN_REDUCE_JOIN:
-    case QN_REDUCE_LIST: return reduce_collect(column, doc, scratch, out, err);
+    case QN_REDUCE_LIST: return reduce_collect(column, doc, nodes, scratch, out, err);
     case QN_REDUCE_NONE:
     case QN_REDUCE_COUNT: break;
     }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "json/path.h"
+#include "json/select.h"
 
 #define REQUIRE(condition)                                                                                             \
     do {                                                                                                               \
@@ -15,6 +16,26 @@ static const char *const texts[] = {
     "7",
 };
 
+/* Beside another path, and beside itself, it selects what it selects alone. */
+static void together(const struct qn_path *path, const struct qn_doc *doc, const struct qn_nodes *alone)
+{
+    struct qn_path *other;
+    struct qn_selection *selection;
+    struct qn_selected selected;
+    REQUIRE(qn_path_compile("$..a", 4, &other, NULL) == 0);
+    const struct qn_path *paths[] = {path, other, path};
+    REQUIRE(qn_selection_new(paths, 3, &selection) == 0 && qn_selected_init(&selected, selection) == 0);
+    REQUIRE(qn_selection_run(selection, doc, QN_ROOT, &selected) == 0);
+    for (size_t i = 0; i < 3; i += 2) {
+        const struct qn_nodes *nodes = qn_selected_nodes(&selected, i);
+        REQUIRE(nodes->count == alone->count);
+        for (size_t k = 0; k < nodes->count; k++) REQUIRE(nodes->nodes[k] == alone->nodes[k]);
+    }
+    qn_selected_free(&selected);
+    qn_selection_free(selection);
+    qn_path_free(other);
+}
+
 static void evaluate(const struct qn_path *path, const char *text)
 {
     struct qn_bytes *bytes = qn_bytes_new(text, strlen(text));
@@ -26,6 +47,7 @@ static void evaluate(const struct qn_path *path, const char *text)
     qn_buf_init(&out, QN_BUF_NO_CAP);
     int rc = qn_path_select(path, doc, QN_ROOT, &list);
     REQUIRE(rc == 0 || rc == QN_ELIMIT);
+    if (rc == 0) together(path, doc, &list);
     if (qn_path_singular(path)) {
         REQUIRE(list.count <= 1 && qn_path_one(path, doc, QN_ROOT) == (list.count ? list.nodes[0] : QN_NONE));
     }
