@@ -6,10 +6,15 @@
 #include "json/doc_internal.h"
 #include "json/number.h"
 
+/* What a text must go on with. */
+enum want { A_VALUE, FIRST_VALUE, A_KEY, FIRST_KEY, A_COLON, BEHIND_VALUE };
+
+#define NO_CLOSER '\xff' /* around the outermost value: a byte that UTF-8 does not have */
+
 struct frame {
     uint32_t node;     /* the opening node */
-    uint32_t children; /* before the container that is open inside it */
-    bool object;
+    uint32_t children; /* of the container around it, before it */
+    char closer;       /* of the container around it */
 };
 
 struct builder {
@@ -22,21 +27,40 @@ struct builder {
     struct qn_err *err;
 };
 
-/* The text must go on with something else than what is at offset. */
-static __attribute__((cold)) int unexpected(struct builder *b, const char *wanted, size_t offset)
+static bool inside_object(const struct builder *b)
+{
+    return b->text[qn_doc_node_offset(&b->nodes[b->open[b->depth - 1].node])] == '{';
+}
+
+static const char *wanted(const struct builder *b, enum want want)
+{
+    static const char *const names[] = {
+        [A_VALUE] = "a value",
+        [FIRST_VALUE] = "a value or ']'",
+        [A_KEY] = "a member name in double quotes",
+        [FIRST_KEY] = "a member name in double quotes or '}'",
+        [A_COLON] = "':'",
+    };
+    if (want != BEHIND_VALUE) return names[want];
+    if (b->depth == 0) return "the end of the text";
+    return inside_object(b) ? "',' or '}'" : "',' or ']'";
+}
+
+static __attribute__((cold)) int unexpected(struct builder *b, enum want want, size_t offset)
 {
     unsigned char c = offset < b->size ? (unsigned char)b->text[offset] : 0;
+    const char *what = wanted(b, want);
     if (offset >= b->size && b->depth > 0) {
-        const struct frame *inner = &b->open[b->depth - 1];
         return qn_fail_at(b->err, QN_ESYNTAX, offset,
-                          "expected %s, but the text ends at byte %zu inside the %s that begins at byte %u", wanted,
-                          offset, inner->object ? "object" : "array", qn_doc_node_offset(&b->nodes[inner->node]));
+                          "expected %s, but the text ends at byte %zu inside the %s that begins at byte %u", what,
+                          offset, inside_object(b) ? "object" : "array",
+                          qn_doc_node_offset(&b->nodes[b->open[b->depth - 1].node]));
     }
-    if (offset >= b->size) return qn_fail_at(b->err, QN_ESYNTAX, offset, "expected %s, but the text is empty", wanted);
+    if (offset >= b->size) return qn_fail_at(b->err, QN_ESYNTAX, offset, "expected %s, but the text is empty", what);
     if (c > 0x20 && c < 0x7F) {
-        return qn_fail_at(b->err, QN_ESYNTAX, offset, "expected %s, found '%c' at byte %zu", wanted, c, offset);
+        return qn_fail_at(b->err, QN_ESYNTAX, offset, "expected %s, found '%c' at byte %zu", what, c, offset);
     }
-    return qn_fail_at(b->err, QN_ESYNTAX, offset, "expected %s, found byte 0x%02x at byte %zu", wanted, c, offset);
+    return qn_fail_at(b->err, QN_ESYNTAX, offset, "expected %s, found byte 0x%02x at byte %zu", what, c, offset);
 }
 
 static bool is_space(char c)
@@ -73,18 +97,16 @@ static int check_escapes(struct builder *b, size_t quote)
     return QN_OK;
 }
 
-/* What follows a value, for messages: behind a key it is the colon. */
-static const char *behind_value(const struct builder *b)
-{
-    if (b->depth == 0) return "the end of the text";
-    return b->open[b->depth - 1].object ? "',' or '}'" : "',' or ']'";
-}
-
-/* Nothing but white space lies between the end of a token and the next one? */
-static inline int check_gap(struct builder *b, const char *wanted, size_t end, size_t next)
+/* Only white space may lie between the end of a token and the next one. */
+static int check_space(struct builder *b, enum want want, size_t end, size_t next)
 {
     while (end < next && is_space(b->text[end])) end++;
-    return end == next ? QN_OK : unexpected(b, wanted, end);
+    return end == next ? QN_OK : unexpected(b, want, end);
+}
+
+static inline int check_gap(struct builder *b, enum want want, size_t end, size_t next)
+{
+    return end == next ? QN_OK : check_space(b, want, end, next);
 }
 
 /* The node of the string at `offset`, key or value. The scan saw only white space between its closing quote and the
@@ -92,7 +114,7 @@ static inline int check_gap(struct builder *b, const char *wanted, size_t end, s
 static inline int string_node(struct builder *b, size_t offset, size_t next, struct qn_doc_node *out)
 {
     uint32_t escaped = 0;
-    while (is_space(b->text[next - 1])) next--;
+    while (b->text[next - 1] != '"' && is_space(b->text[next - 1])) next--;
     if (next - 1 <= offset || b->text[next - 1] != '"') {
         return qn_fail_at(b->err, QN_ESYNTAX, offset, "malformed string at byte %zu", offset);
     }
@@ -107,111 +129,104 @@ static inline int string_node(struct builder *b, size_t offset, size_t next, str
 
 static const struct qn_span literals[] = {{"true", 4}, {"false", 5}, {"null", 4}};
 
-/* The end of a number or literal. */
-static int scalar_end(struct builder *b, const char *wanted, size_t offset, size_t *end)
+/* The node of a number or literal, and its end. */
+static int scalar_node(struct builder *b, enum want want, size_t offset, size_t *end, struct qn_doc_node *out)
 {
-    const char *p = b->text + offset;
-    size_t left = b->size - offset;
+    const char *p = b->text + offset, *limit = NULL;
     if (*p == '-' || (*p >= '0' && *p <= '9')) {
-        p = qn_number_end(p, b->text + b->size);
-        if (!p) return qn_fail_at(b->err, QN_ESYNTAX, offset, "malformed number at byte %zu", offset);
-        *end = (size_t)(p - b->text);
-        return QN_OK;
+        limit = qn_number_end(p, b->text + b->size);
+        if (!limit) return qn_fail_at(b->err, QN_ESYNTAX, offset, "malformed number at byte %zu", offset);
     }
-    for (size_t i = 0; i < sizeof literals / sizeof *literals; i++) {
-        if (left < literals[i].size || memcmp(p, literals[i].data, literals[i].size) != 0) continue;
-        *end = offset + literals[i].size;
-        return QN_OK;
+    for (size_t i = 0; i < sizeof literals / sizeof *literals && !limit; i++) {
+        struct qn_span literal = literals[i];
+        if (b->size - offset >= literal.size && memcmp(p, literal.data, literal.size) == 0) limit = p + literal.size;
     }
-    return unexpected(b, wanted, offset);
+    if (!limit) return unexpected(b, want, offset);
+    *end = (size_t)(limit - b->text);
+    *out = (struct qn_doc_node){(uint32_t)offset, (uint32_t)*end};
+    return QN_OK;
 }
 
-/* The key at at[0] and its colon; *at moves to the value. */
-static inline int member(struct builder *b, const char **wanted, const uint32_t **at, struct qn_doc_node **node)
+/* The key at at[0] and the colon at at[1]. */
+static inline int key_node(struct builder *b, enum want want, const uint32_t *at, struct qn_doc_node *node)
 {
-    const uint32_t *token = *at;
-    if (b->text[token[0]] != '"') return unexpected(b, *wanted, token[0]);
-    int rc = string_node(b, token[0], token[1], (*node)++);
+    if (b->text[at[0]] != '"') return unexpected(b, want, at[0]);
+    int rc = string_node(b, at[0], at[1], node);
     if (rc < 0) return rc;
-    if (b->text[token[1]] != ':') return unexpected(b, "':'", token[1]);
-    *at = token + 2;
-    *wanted = "a value";
-    return check_gap(b, *wanted, token[1] + 1, token[2]);
+    if (b->text[at[1]] != ':') return unexpected(b, A_COLON, at[1]);
+    return check_gap(b, A_VALUE, at[1] + 1, at[2]);
 }
 
-/* A container opens; `children` are those of the one around it so far. */
-static inline int open_container(struct builder *b, size_t offset, uint32_t children, struct qn_doc_node *node)
+/* A container opens in one that has `children` so far and ends with `closer`. */
+static inline int open_container(struct builder *b, size_t offset, uint32_t children, char closer,
+                                 struct qn_doc_node *node)
 {
     if (b->depth == QN_DOC_MAX_DEPTH) {
         return qn_fail_at(b->err, QN_ELIMIT, offset, "nested deeper than %d levels at byte %zu", QN_DOC_MAX_DEPTH,
                           offset);
     }
-    b->open[b->depth++] = (struct frame){(uint32_t)(node - b->nodes), children, b->text[offset] == '{'};
+    b->open[b->depth++] = (struct frame){(uint32_t)(node - b->nodes), children, closer};
     node->offset = (uint32_t)offset | QN_NODE_OPENS;
     return QN_OK;
 }
 
-/* The innermost container closes; the children of the one around it. */
-static inline uint32_t close_container(struct builder *b, size_t offset, uint32_t children, struct qn_doc_node *node)
+/* The innermost container closes; what is around it goes on. */
+static inline struct frame close_container(struct builder *b, size_t offset, uint32_t children,
+                                           struct qn_doc_node *node)
 {
-    const struct frame *frame = &b->open[--b->depth];
-    b->nodes[frame->node].skip = (uint32_t)(node - b->nodes);
+    struct frame frame = b->open[--b->depth];
+    b->nodes[frame.node].skip = (uint32_t)(node - b->nodes);
     *node = (struct qn_doc_node){(uint32_t)offset, children};
-    return frame->children + 1;
+    return frame;
 }
 
-static inline bool in_object(const struct builder *b)
-{
-    return b->depth > 0 && b->open[b->depth - 1].object;
-}
-
-/* One round reads a value and what closes behind it, up to the next value. What changes with each token is local, so
- * that it stays in registers. at[count] is the size of the text, where a NUL stands, which is no token. */
+/* One round reads a value, with its key in an object, and what closes behind it. What changes with each token is local,
+ * so that it stays in registers. at[count] is the size of the text, where a NUL stands, which is no token. */
 static int all_values(struct builder *b, const uint32_t *at, uint32_t *count)
 {
-    const char *const text = b->text, *wanted = "a value";
+    const char *const text = b->text;
     struct qn_doc_node *node = b->nodes;
     uint32_t children = 0;
-    bool object = false;
-    for (;;) {
-        size_t offset = *at, behind = offset + 1;
+    char closer = NO_CLOSER;
+    enum want want = A_VALUE;
+    int rc = QN_OK;
+    while (rc == 0) {
+        if (closer == '}') {
+            if ((rc = key_node(b, want, at, node++)) < 0) break;
+            at += 2;
+            want = A_VALUE;
+        }
+        size_t offset = *at, end = offset + 1;
         char c = text[offset];
-        bool opens = c == '{' || c == '[';
-        int rc;
-        if (c == '"') {
-            rc = string_node(b, offset, behind = at[1], node++);
-        } else if (opens) {
-            rc = open_container(b, offset, children, node++);
+        if (c == '{' || c == '[') {
+            if ((rc = open_container(b, offset, children, closer, node++)) < 0) break;
             children = 0;
-            object = c == '{';
-            wanted = object ? "a member name in double quotes or '}'" : "a value or ']'";
+            closer = c == '{' ? '}' : ']';
+            want = c == '{' ? FIRST_KEY : FIRST_VALUE;
+            if ((rc = check_gap(b, want, end, *++at)) < 0) break;
+            if (text[*at] != closer) continue;
         } else {
-            rc = scalar_end(b, wanted, offset, &behind);
-            *node++ = (struct qn_doc_node){(uint32_t)offset, (uint32_t)behind};
-        }
-        if (rc == 0) rc = check_gap(b, opens ? wanted : behind_value(b), behind, *++at);
-        if (rc < 0) return rc;
-        if (!opens) {
+            rc = c == '"' ? string_node(b, offset, end = at[1], node) : scalar_node(b, want, offset, &end, node);
+            if (rc < 0) break;
+            node++;
             children++;
-        } else if (text[*at] != (object ? '}' : ']')) {
-            if (object && (rc = member(b, &wanted, &at, &node)) < 0) return rc;
-            continue;
+            if ((rc = check_gap(b, BEHIND_VALUE, end, *++at)) < 0) break;
         }
-        while (b->depth > 0 && text[*at] == (object ? '}' : ']')) {
-            children = close_container(b, *at, children, node++);
-            object = in_object(b);
+        while (text[*at] == closer) {
+            struct frame around = close_container(b, *at, children, node++);
+            children = around.children + 1;
+            closer = around.closer;
             at++;
-            if ((rc = check_gap(b, behind_value(b), at[-1] + 1, *at)) < 0) return rc;
+            if ((rc = check_gap(b, BEHIND_VALUE, at[-1] + 1, *at)) < 0) return rc;
         }
-        if (b->depth == 0) break;
-        if (text[*at] != ',') return unexpected(b, behind_value(b), *at);
-        wanted = object ? "a member name in double quotes" : "a value";
-        if ((rc = check_gap(b, wanted, *at + 1, at[1])) < 0) return rc;
+        if (text[*at] != ',' || closer == NO_CLOSER) break;
+        want = closer == '}' ? A_KEY : A_VALUE;
         at++;
-        if (object && (rc = member(b, &wanted, &at, &node)) < 0) return rc;
+        rc = check_gap(b, want, at[-1] + 1, *at);
     }
+    if (rc < 0) return rc;
     *count = (uint32_t)(node - b->nodes);
-    return *at == b->size ? QN_OK : unexpected(b, behind_value(b), *at);
+    return closer == NO_CLOSER && *at == b->size ? QN_OK : unexpected(b, BEHIND_VALUE, *at);
 }
 
 int qn_doc_build(const char *text, size_t size, const struct qn_index *index, struct qn_doc_node **nodes,
@@ -226,7 +241,7 @@ int qn_doc_build(const char *text, size_t size, const struct qn_index *index, st
     b.nodes = qn_malloc((index->count + 2) * sizeof *b.nodes);
     if (!b.nodes) return qn_fail(err, QN_ENOMEM, "out of memory for the index of %zu bytes", size);
     seek_slash(&b, 0);
-    int rc = check_gap(&b, "a value", 0, index->at[0]);
+    int rc = check_gap(&b, A_VALUE, 0, index->at[0]);
     if (rc == 0) rc = all_values(&b, index->at, count);
     if (rc < 0) {
         qn_free(b.nodes);

@@ -65,6 +65,8 @@ static void grammar(void **state)
     refuse("[1}", 2, "expected ',' or ']'");
     refuse("[1 2]", 3, "expected ',' or ']'");
     refuse("1 2", 2, "expected the end of the text");
+    refuse("1 \x7f", 2, "expected the end of the text, found byte 0x7f");
+    refuse("1 ]", 2, "expected the end of the text");
     refuse("{} x", 3, "expected the end of the text, found 'x'");
     refuse("<html>", 0, "expected a value, found '<'");
     refuse("]", 0, "expected a value");
