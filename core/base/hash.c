@@ -2,6 +2,9 @@
 #include "base/hash.h"
 
 #include <xxhash.h>
+#ifdef __x86_64__
+#include <xxh_x86dispatch.h> /* the same hash with the vectors that this processor has */
+#endif
 
 struct qn_hash qn_hash_bytes(const void *data, size_t size)
 {

@@ -197,6 +197,15 @@ struct qn_path_value qn_path_value_of(struct qn_path_eval *e, const struct qn_op
     return (struct qn_path_value){.is = node == QN_NONE ? QN_IS_NOTHING : QN_IS_NODE, .node = node};
 }
 
+/* `query == "text"`, by which most filters choose. */
+static bool is_named(struct qn_path_eval *e, const struct qn_expr *expr, qn_node current)
+{
+    const struct qn_segment *rest;
+    qn_node node = walk(e->doc, &expr->a.query, expr->a.query.absolute ? e->root : current, &rest);
+    return node != QN_NONE && qn_doc_byte(e->doc, node) == '"' &&
+           qn_doc_string_equals(e->doc, node, expr->b.text.data, expr->b.text.size);
+}
+
 static bool run_filter(struct qn_path_eval *e, const struct qn_expr *expr, qn_node current)
 {
     for (; e->rc == 0; expr = expr->right) {
@@ -211,6 +220,7 @@ static bool run_filter(struct qn_path_eval *e, const struct qn_expr *expr, qn_no
         case QN_EXPR_CALL: return qn_path_call_test(e, expr->a.call, current);
         case QN_EXPR_EXISTS: return exists(e, &expr->query, current);
         case QN_EXPR_COMPARE:
+            if (expr->names) return is_named(e, expr, current);
             return qn_path_compare(e->doc, expr->compare, qn_path_value_of(e, &expr->a, current),
                                    qn_path_value_of(e, &expr->b, current));
         }

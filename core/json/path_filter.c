@@ -109,6 +109,11 @@ static int test(struct qn_path_parser *p, struct qn_expr *e, size_t offset)
     return QN_OK;
 }
 
+static bool is_text(const struct qn_operand *operand)
+{
+    return operand->is == QN_OPERAND_LITERAL && operand->kind == QN_STRING;
+}
+
 /* A test or a comparison: they part only behind the first query or literal. */
 static int comparison(struct qn_path_parser *p, struct qn_expr **out)
 {
@@ -129,7 +134,9 @@ static int comparison(struct qn_path_parser *p, struct qn_expr **out)
     qn_path_blank(p);
     size_t b = p->at;
     rc = qn_path_operand(p, &e->b);
-    return rc < 0 ? rc : check_comparable(p, &e->b, b);
+    if (rc == 0) rc = check_comparable(p, &e->b, b);
+    e->names = e->compare == QN_EQUAL && e->a.is == QN_OPERAND_QUERY && is_text(&e->b);
+    return rc;
 }
 
 /* Behind '('. */

@@ -61,6 +61,7 @@ struct qn_expr {
     struct qn_query query;        /* EXISTS */
     enum qn_compare compare;
     struct qn_operand a, b; /* COMPARE; CALL has a */
+    bool names;             /* COMPARE: `query == "text"` */
 };
 
 struct qn_path {
