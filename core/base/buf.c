@@ -48,24 +48,9 @@ int qn_buf_reserve(struct qn_buf *buf, size_t extra)
     return reserve(buf, extra, 0);
 }
 
-int qn_buf_add(struct qn_buf *buf, const void *data, size_t size)
-{
-    if (size == 0) return 0;
-    int rc = reserve(buf, size, 0);
-    if (rc < 0) return rc;
-    memcpy(buf->data + buf->size, data, size);
-    buf->size += size;
-    return 0;
-}
-
 int qn_buf_add_str(struct qn_buf *buf, const char *text)
 {
     return qn_buf_add(buf, text, strlen(text));
-}
-
-int qn_buf_add_byte(struct qn_buf *buf, char byte)
-{
-    return qn_buf_add(buf, &byte, 1);
 }
 
 int qn_buf_add_fmt(struct qn_buf *buf, const char *format, ...)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct qn_buf {
     char *data;      /* NULL while empty; not NUL-terminated unless qn_buf_cstr was called */
@@ -23,9 +24,21 @@ void qn_buf_init(struct qn_buf *buf, size_t cap);
 void qn_buf_free(struct qn_buf *buf);                 /* leaves it empty and usable */
 void qn_buf_clear(struct qn_buf *buf);                /* size 0, keeps the memory */
 int qn_buf_reserve(struct qn_buf *buf, size_t extra); /* room for extra more bytes */
-int qn_buf_add(struct qn_buf *buf, const void *data, size_t size);
+static inline int qn_buf_add(struct qn_buf *buf, const void *data, size_t size)
+{
+    if (size == 0) return 0;
+    bool room = size <= buf->capacity - buf->size && size <= buf->cap - buf->size;
+    int rc = room ? 0 : qn_buf_reserve(buf, size);
+    if (rc < 0) return rc;
+    memcpy(buf->data + buf->size, data, size);
+    buf->size += size;
+    return 0;
+}
+static inline int qn_buf_add_byte(struct qn_buf *buf, char byte)
+{
+    return qn_buf_add(buf, &byte, 1);
+}
 int qn_buf_add_str(struct qn_buf *buf, const char *text);
-int qn_buf_add_byte(struct qn_buf *buf, char byte);
 int qn_buf_add_fmt(struct qn_buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 const char *qn_buf_cstr(struct qn_buf *buf); /* NUL-terminates (not counted); NULL without memory */
 

@@ -19,17 +19,14 @@ void qn_nodes_free(struct qn_nodes *list)
     qn_nodes_init(list);
 }
 
-int qn_nodes_push(struct qn_nodes *list, qn_node node)
+int qn_nodes_grow(struct qn_nodes *list)
 {
-    if (list->count == list->capacity) {
-        if (list->count >= MAX_NODES) return QN_ELIMIT;
-        size_t capacity = list->capacity ? list->capacity * 2 : 16;
-        qn_node *nodes = qn_realloc(list->nodes, capacity * sizeof *nodes);
-        if (!nodes) return QN_ENOMEM;
-        list->nodes = nodes;
-        list->capacity = capacity;
-    }
-    list->nodes[list->count++] = node;
+    if (list->count >= MAX_NODES) return QN_ELIMIT;
+    size_t capacity = list->capacity ? list->capacity * 2 : 16;
+    qn_node *nodes = qn_realloc(list->nodes, capacity * sizeof *nodes);
+    if (!nodes) return QN_ENOMEM;
+    list->nodes = nodes;
+    list->capacity = capacity;
     return QN_OK;
 }
 

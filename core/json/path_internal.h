@@ -117,7 +117,13 @@ struct qn_path_eval {
 };
 /* Appends what a segment selects from one node. */
 int qn_path_segment(struct qn_path_eval *e, const struct qn_segment *segment, qn_node node, struct qn_nodes *out);
-int qn_nodes_push(struct qn_nodes *list, qn_node node); /* QN_ENOMEM, QN_ELIMIT */
+int qn_nodes_grow(struct qn_nodes *list); /* QN_ENOMEM, QN_ELIMIT */
+static inline int qn_nodes_push(struct qn_nodes *list, qn_node node)
+{
+    int rc = list->count < list->capacity ? QN_OK : qn_nodes_grow(list);
+    if (rc == QN_OK) list->nodes[list->count++] = node;
+    return rc;
+}
 int qn_path_run(struct qn_path_eval *e, const struct qn_query *query, qn_node current, struct qn_nodes *list);
 struct qn_path_value qn_path_value_of(struct qn_path_eval *e, const struct qn_operand *o, qn_node current);
 

@@ -25,6 +25,7 @@ struct step {
     struct step *made_before;
     size_t *paths; /* that end here */
     size_t path_count;
+    bool inner;           /* there are edges */
     struct edges members; /* .name */
     struct edges deep;    /* ..name */
     struct edges others;  /* every other segment */
@@ -85,6 +86,7 @@ static struct step *follow(struct qn_selection *selection, struct step *step, co
         }
     }
     struct edge *edge = add_edge(selection, edges, segment, named);
+    step->inner = true;
     return edge ? edge->to : NULL;
 }
 
@@ -166,17 +168,11 @@ static int visit(struct walk *walk, const struct step *step, qn_node node);
 static bool note(struct walk *walk, const struct edges *edges, qn_node key)
 {
     const struct qn_doc *doc = walk->eval.doc;
-    const struct qn_doc_node *node = &doc->nodes[key];
-    bool escaped = (node->skip & QN_NODE_ESCAPED) != 0;
-    size_t size = node->skip - node->offset - 2;
-    /* most keys have a length that no wanted name has, which needs no look at the text */
-    if (!escaped && !(edges->lengths >> (size % 64) & 1)) return false;
+    const bool escaped = qn_doc_escaped(doc, key);
+    const struct qn_span text = qn_doc_content(doc, key);
     for (size_t i = 0; i < edges->count; i++) {
         struct qn_span name = edges->items[i].segment->selectors->name;
-        if (escaped ? !qn_doc_string_equals(doc, key, name.data, name.size)
-                    : name.size != size || memcmp(doc->text + node->offset + 1, name.data, size) != 0) {
-            continue;
-        }
+        if (escaped ? !qn_doc_string_equals(doc, key, name.data, name.size) : !same_text(name, text)) continue;
         walk->out->found[edges->items[i].slot] = key + 1; /* the last of duplicates stays */
         return true;
     }
@@ -186,15 +182,23 @@ static bool note(struct walk *walk, const struct edges *edges, qn_node key)
 /* The wanted members of one object. */
 static int members(struct walk *walk, const struct edges *edges, qn_node object)
 {
-    const struct qn_doc *doc = walk->eval.doc;
-    qn_node end = doc->nodes[object].skip;
+    const struct qn_doc_node *nodes = walk->eval.doc->nodes;
+    const qn_node end = nodes[object].skip;
+    const uint64_t lengths = edges->lengths;
     bool any = false;
-    for (qn_node key = object + 1; key != end; key = qn_doc_behind(doc, key + 1)) any |= note(walk, edges, key);
+    for (qn_node key = object + 1; key != end;) {
+        const struct qn_doc_node *node = &nodes[key], *value = node + 1;
+        uint32_t size = node->skip - node->offset - 2; /* an escaped name's says nothing */
+        /* most keys have a length that no wanted name has, which needs no look at the text */
+        if (lengths >> (size % 64) & 1 || node->skip & QN_NODE_ESCAPED) any |= note(walk, edges, key);
+        key = value->offset & QN_NODE_OPENS ? value->skip + 1 : key + 2;
+    }
     int rc = QN_OK;
     for (size_t i = 0; any && i < edges->count && rc == 0; i++) {
-        qn_node *found = &walk->out->found[edges->items[i].slot], value = *found;
+        const struct edge *edge = &edges->items[i];
+        qn_node *found = &walk->out->found[edge->slot], value = *found;
         *found = QN_NONE;
-        if (value != QN_NONE) rc = visit(walk, edges->items[i].to, value);
+        if (value != QN_NONE) rc = visit(walk, edge->to, value);
     }
     return rc;
 }
@@ -219,17 +223,23 @@ static int other(struct walk *walk, const struct edge *edge, qn_node node)
     return rc;
 }
 
-static int visit(struct walk *walk, const struct step *step, qn_node node)
+static int visit_below(struct walk *walk, const struct step *step, qn_node node)
 {
     const struct qn_doc *doc = walk->eval.doc;
+    bool object = qn_doc_byte(doc, node) == '{';
     int rc = ++walk->visits > MAX_VISITS ? QN_ELIMIT : QN_OK;
-    for (size_t i = 0; i < step->path_count && rc == 0; i++)
-        rc = qn_nodes_push(&walk->out->lists[step->paths[i]], node);
-    if (rc < 0 || !qn_doc_opens(doc, node)) return rc;
-    if (step->members.count > 0 && qn_doc_byte(doc, node) == '{') rc = members(walk, &step->members, node);
+    if (step->members.count > 0 && object && rc == 0) rc = members(walk, &step->members, node);
     if (step->deep.count > 0 && rc == 0) rc = deep_members(walk, &step->deep, node);
     for (size_t i = 0; i < step->others.count && rc == 0; i++) rc = other(walk, &step->others.items[i], node);
     return rc;
+}
+
+static inline int visit(struct walk *walk, const struct step *step, qn_node node)
+{
+    int rc = QN_OK;
+    for (size_t i = 0; i < step->path_count && rc == 0; i++)
+        rc = qn_nodes_push(&walk->out->lists[step->paths[i]], node);
+    return rc == 0 && step->inner && qn_doc_opens(walk->eval.doc, node) ? visit_below(walk, step, node) : rc;
 }
 
 int qn_selection_run(const struct qn_selection *selection, const struct qn_doc *doc, qn_node start,

@@ -1,4 +1,3 @@
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -59,9 +58,14 @@ int qn_json_string(struct qn_buf *out, const char *text, size_t size)
 
 int qn_json_integer(struct qn_buf *out, int64_t value)
 {
-    char text[24];
-    int size = snprintf(text, sizeof text, "%" PRId64, value);
-    return qn_buf_add(out, text, (size_t)size);
+    char text[20], *p = text + sizeof text;
+    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do {
+        *--p = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    if (value < 0) *--p = '-';
+    return qn_buf_add(out, p, (size_t)(text + sizeof text - p));
 }
 
 static int add_double(struct qn_buf *out, double value, bool keep_kind)

@@ -35,6 +35,30 @@ static const unsigned char kinds[256] = {
     [','] = QUOTED, ['"'] = QUOTED, ['\r'] = QUOTED, ['\n'] = QUOTED, [0x80 ... 0xff] = WIDE,
 };
 
+typedef unsigned char vector __attribute__((vector_size(16)));
+
+/* The same of sixteen bytes at once. */
+static unsigned kinds_of(const char *text)
+{
+    vector bytes;
+    memcpy(&bytes, text, sizeof bytes);
+    vector special =
+        (vector)(bytes == ',') | (vector)(bytes == '"') | (vector)(bytes == '\r') | (vector)(bytes == '\n');
+    uint64_t quoted[2], wide[2];
+    memcpy(quoted, &special, sizeof quoted);
+    memcpy(wide, &bytes, sizeof wide);
+    const uint64_t high = UINT64_C(0x8080808080808080);
+    return (quoted[0] | quoted[1] ? QUOTED : PLAIN) | ((wide[0] | wide[1]) & high ? WIDE : PLAIN);
+}
+
+static unsigned kinds_in(const char *text, size_t size)
+{
+    unsigned seen = PLAIN;
+    for (; size >= sizeof(vector); text += sizeof(vector), size -= sizeof(vector)) seen |= kinds_of(text);
+    for (size_t i = 0; i < size; i++) seen |= kinds[(unsigned char)text[i]];
+    return seen;
+}
+
 /* A cell with a quote or with characters beyond ASCII. */
 static int add_checked(struct qn_buf *out, const char *text, size_t size)
 {
@@ -62,8 +86,7 @@ static int add_checked(struct qn_buf *out, const char *text, size_t size)
 int qn_csv_text(struct qn_buf *out, const char *text, size_t size, bool safe)
 {
     bool guarded = safe && formula(text, size);
-    unsigned seen = size == 0 ? QUOTED : PLAIN;
-    for (size_t i = 0; i < size; i++) seen |= kinds[(unsigned char)text[i]];
+    unsigned seen = size == 0 ? QUOTED : kinds_in(text, size);
     if (seen == PLAIN && !guarded) return qn_buf_add(out, text, size);
     int rc = seen & QUOTED ? qn_buf_add_byte(out, '"') : 0;
     if (rc == 0 && guarded) rc = qn_buf_add_byte(out, '\'');
