@@ -136,3 +136,8 @@ size_t qn_bytes_size(const struct qn_bytes *bytes)
 {
     return bytes->size;
 }
+
+char *qn_bytes_own(struct qn_bytes *bytes)
+{
+    return atomic_load_explicit(&bytes->refs, memory_order_acquire) == 1 ? bytes->data : NULL;
+}

@@ -52,3 +52,5 @@ struct qn_bytes *qn_bytes_ref(struct qn_bytes *bytes); /* returns bytes */
 void qn_bytes_unref(struct qn_bytes *bytes);           /* NULL is fine */
 const char *qn_bytes_data(const struct qn_bytes *bytes);
 size_t qn_bytes_size(const struct qn_bytes *bytes);
+/* The content for writing, if the caller's reference is the only one; else NULL. */
+char *qn_bytes_own(struct qn_bytes *bytes);

@@ -70,6 +70,16 @@ void qn_doc_unref(struct qn_doc *doc)
     qn_free(doc);
 }
 
+struct qn_bytes *qn_doc_bytes(const struct qn_doc *doc)
+{
+    return doc->bytes;
+}
+
+bool qn_doc_alone(const struct qn_doc *doc)
+{
+    return atomic_load_explicit(&doc->references, memory_order_acquire) == 1;
+}
+
 size_t qn_doc_memory(const struct qn_doc *doc)
 {
     return sizeof *doc + doc->count * sizeof *doc->nodes;

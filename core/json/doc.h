@@ -35,7 +35,11 @@ struct qn_span {
  * (depth, more than 2 GB), QN_ENOMEM. */
 int qn_doc_parse(struct qn_bytes *bytes, struct qn_doc **out, struct qn_err *err);
 struct qn_doc *qn_doc_ref(struct qn_doc *doc);
-void qn_doc_unref(struct qn_doc *doc);          /* NULL is fine */
+void qn_doc_unref(struct qn_doc *doc); /* NULL is fine */
+/* The bytes, borrowed: spans point into them. */
+struct qn_bytes *qn_doc_bytes(const struct qn_doc *doc);
+/* Is the caller's reference the only one? Then nobody else reads the doc, now or later. */
+bool qn_doc_alone(const struct qn_doc *doc);
 size_t qn_doc_memory(const struct qn_doc *doc); /* bytes of index, without the text */
 
 enum qn_kind qn_doc_kind(const struct qn_doc *doc, qn_node node);

@@ -82,6 +82,8 @@ static void work_rows(struct qn_pool_job *base, void *state)
 {
     struct job *job = (struct job *)base;
     job->rc = qn_worker_rows(state, job->doc, &job->page, &job->batch, &job->err);
+    qn_doc_unref(job->doc); /* several times its page: it does not wait for the main thread */
+    job->doc = NULL;
 }
 
 /* Lets go of a job: frees it if it is home, else the pool will. */
@@ -178,7 +180,7 @@ static int l_batch_counts(lua_State *L)
     lua_createtable(L, 0, 7);
     set_integer(L, "rows", batch->encoded_count);
     set_integer(L, "records", batch->record_count);
-    set_integer(L, "bytes", qn_bytes_size(batch->bytes));
+    set_integer(L, "bytes", qn_batch_encoded_size(batch));
     set_integer(L, "no_key", batch->no_key);
     set_integer(L, "no_owner", batch->no_owner);
     set_integer(L, "replaced", batch->replaced);

@@ -46,3 +46,10 @@ size_t qn_batch_memory(const struct qn_batch *batch)
     return sizeof(struct shared_batch) + batch->row_count * sizeof *batch->rows +
            batch->failure_count * sizeof *batch->failures + size_of(batch->bytes) + size_of(batch->failed);
 }
+
+size_t qn_batch_encoded_size(const struct qn_batch *batch)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < batch->row_count; i++) size += batch->rows[i].size;
+    return size;
+}

@@ -1,8 +1,9 @@
 /* batch.h - the encoded rows of one page, row-addressable.
  *
  * Made by convert.h on a worker, then immutable; reference-counted (atomic). The sequencer reads `rows` to
- * drop and count without decoding; a sink writes runs of bytes. Row texts are stored back to back, each
- * with its terminator: CSV "\r\n", NDJSON "\n"; for a JSON array the bare object (the sink adds the commas). */
+ * drop and count without decoding; a sink writes runs of bytes. Row texts are stored in order, each
+ * with its terminator: CSV "\r\n", NDJSON "\n"; for a JSON array the bare object (the sink adds the commas). They stand
+ * back to back, except that raw lines may be pieces of their page, with what the page has between them. */
 #pragma once
 
 #include "base/buf.h"
@@ -52,3 +53,4 @@ struct qn_batch {
 struct qn_batch *qn_batch_ref(struct qn_batch *batch);
 void qn_batch_unref(struct qn_batch *batch); /* NULL is fine */
 size_t qn_batch_memory(const struct qn_batch *batch);
+size_t qn_batch_encoded_size(const struct qn_batch *batch); /* bytes of all rows */

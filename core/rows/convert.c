@@ -190,10 +190,11 @@ static int identify(struct rows *rows, struct qn_row *row)
 }
 
 /* The record's own text on one line: as it stands, or minified into the scratch buffer. */
-static int own_text(struct rows *rows, qn_node record, struct qn_span *out)
+static int own_text(struct rows *rows, qn_node record, struct qn_span *out, bool *as_it_stands)
 {
     *out = qn_doc_span(rows->doc, record);
-    if (!memchr(out->data, '\n', out->size) && !memchr(out->data, '\r', out->size)) return 0;
+    *as_it_stands = qn_text_one_line(out->data, out->size);
+    if (*as_it_stands) return 0;
     struct qn_buf *buf = &rows->scratch.buf;
     qn_buf_clear(buf);
     int rc = qn_json_minified(buf, rows->doc, record);
@@ -205,8 +206,11 @@ static int own_text(struct rows *rows, qn_node record, struct qn_span *out)
 static int emit_raw(struct rows *rows, qn_node record)
 {
     struct qn_span text;
-    int rc = own_text(rows, record, &text);
-    return rc < 0 ? rc : qn_emit_text(&rows->emit, text.data, text.size, &rows->err);
+    bool as_it_stands;
+    int rc = own_text(rows, record, &text, &as_it_stands);
+    if (rc < 0) return rc;
+    if (rows->emit.page && as_it_stands) return qn_emit_slice(&rows->emit, text.data, text.size, &rows->err);
+    return qn_emit_text(&rows->emit, text.data, text.size, &rows->err);
 }
 
 static int emit_record(struct rows *rows, const qn_node *levels, qn_node record)
@@ -233,8 +237,9 @@ static int put_aside(struct rows *rows, qn_node record, int rc)
     if (mode == QN_ON_ERROR_STOP || (rc != QN_EINVAL && rc != QN_ESCRIPT)) return rc;
     struct qn_err why = rows->err;
     struct qn_span text;
+    bool as_it_stands;
     qn_emit_fail(&rows->emit);
-    rc = mode == QN_ON_ERROR_QUARANTINE ? own_text(rows, record, &text) : 0;
+    rc = mode == QN_ON_ERROR_QUARANTINE ? own_text(rows, record, &text, &as_it_stands) : 0;
     if (rc == 0) {
         rc = qn_failures_add(&rows->failures, rows->context, rows->number, why.text,
                              mode == QN_ON_ERROR_QUARANTINE ? &text : NULL, &rows->err);
@@ -299,8 +304,8 @@ static int make_batch(struct rows *rows, uint64_t replaced, struct qn_batch **ou
     struct qn_emit *emit = &rows->emit;
     struct qn_batch *batch = qn_batch_new();
     if (!batch) return qn_fail(err, QN_ENOMEM, "out of memory");
-    batch->bytes = qn_bytes_take(&emit->bytes);
-    int rc = batch->bytes ? qn_failures_give(&rows->failures, batch, err) : qn_fail(err, QN_ENOMEM, "out of memory");
+    int rc = qn_emit_bytes(emit, rows->doc, &batch->bytes, err);
+    if (rc == 0) rc = qn_failures_give(&rows->failures, batch, err);
     if (rc < 0) {
         qn_batch_unref(batch);
         return rc;
@@ -320,7 +325,11 @@ static int make_batch(struct rows *rows, uint64_t replaced, struct qn_batch **ou
 static int open_rows(struct rows *rows)
 {
     const struct qn_plan *plan = rows->plan;
+    const struct qn_bytes *page = qn_doc_bytes(rows->doc);
     qn_emit_init(&rows->emit, plan);
+    if (plan->raw && plan->format == QN_FORMAT_NDJSON) {
+        qn_emit_slices(&rows->emit, qn_bytes_data(page), qn_bytes_size(page));
+    }
     qn_failures_init(&rows->failures);
     qn_scratch_init(&rows->scratch);
     rows->values = qn_calloc(plan->column_count + 1, sizeof *rows->values);

@@ -126,7 +126,8 @@ struct qn_rows_context {
     uint64_t page;
 };
 /* QN_EINVAL (a value that its column cannot convert), QN_ESCRIPT, QN_ENOMEM, QN_ELIMIT. Nothing of a failed page
- * is kept. With another on_error than stop, QN_EINVAL is a query that cannot be right for any record, and QN_ESCRIPT
- * does not happen. */
+ * is kept. Raw lines without a line break within are not copied if nobody else holds the doc or its bytes: then line
+ * ends are written into its text, and the doc can only be freed. With another on_error than stop, QN_EINVAL is a query
+ * that cannot be right for any record, and QN_ESCRIPT does not happen. */
 int qn_convert_rows(const struct qn_plan *plan, struct qn_doc *doc, const struct qn_rows_context *context,
                     struct qn_batch **out, struct qn_err *err);

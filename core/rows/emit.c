@@ -60,12 +60,12 @@ static int reserve_row(struct qn_emit *emit)
     return 0;
 }
 
-static void add_row(struct qn_emit *emit, size_t offset)
+static void add_row(struct qn_emit *emit, size_t offset, size_t size)
 {
     struct qn_row *row = &emit->rows[emit->count++];
     *row = emit->record;
     row->offset = offset;
-    row->size = (uint32_t)(emit->bytes.size - offset); /* the cap is far below 4 GB */
+    row->size = (uint32_t)size; /* the cap is far below 4 GB */
     if (emit->first) row->flags |= QN_ROW_FIRST;
     if (row->size > 0) emit->encoded++;
     emit->first = false;
@@ -78,7 +78,7 @@ static int finish_row(struct qn_emit *emit, size_t offset, int rc, struct qn_err
         emit->bytes.size = offset;
         return fail(rc, err);
     }
-    add_row(emit, offset);
+    add_row(emit, offset, emit->bytes.size - offset);
     return 0;
 }
 
@@ -109,13 +109,72 @@ int qn_emit_row(struct qn_emit *emit, const struct qn_value *values, struct qn_e
     return finish_row(emit, offset, rc, err);
 }
 
+void qn_emit_slices(struct qn_emit *emit, const char *page, size_t size)
+{
+    emit->page = page;
+    emit->page_size = size;
+    emit->page_used = 0;
+}
+
+/* The rows so far, which are pieces of the page, move into `bytes`. */
+static int copy_slices(struct qn_emit *emit)
+{
+    int rc = 0;
+    for (size_t i = 0; i < emit->count && rc == 0; i++) {
+        struct qn_row *row = &emit->rows[i];
+        size_t offset = emit->bytes.size;
+        rc = row->size > 0 ? qn_buf_add(&emit->bytes, emit->page + row->offset, row->size - 1) : 0;
+        if (rc == 0 && row->size > 0) rc = qn_buf_add_byte(&emit->bytes, '\n');
+        row->offset = offset;
+    }
+    emit->page = NULL;
+    emit->start_size = emit->bytes.size;
+    return rc;
+}
+
 int qn_emit_text(struct qn_emit *emit, const char *text, size_t size, struct qn_err *err)
 {
+    int rc = emit->page ? copy_slices(emit) : 0;
     size_t offset = emit->bytes.size;
-    int rc = reserve_row(emit);
+    if (rc == 0) rc = reserve_row(emit);
     if (rc == 0) rc = qn_buf_add(&emit->bytes, text, size);
     if (rc == 0 && emit->plan->format == QN_FORMAT_NDJSON) rc = qn_buf_add_byte(&emit->bytes, '\n');
     return finish_row(emit, offset, rc, err);
+}
+
+int qn_emit_slice(struct qn_emit *emit, const char *text, size_t size, struct qn_err *err)
+{
+    size_t offset = (size_t)(text - emit->page);
+    if (offset < emit->page_used || offset + size >= emit->page_size) return qn_emit_text(emit, text, size, err);
+    int rc = reserve_row(emit);
+    if (rc < 0) return fail(rc, err);
+    add_row(emit, offset, size + 1);
+    emit->page_used = offset + size + 1;
+    return 0;
+}
+
+/* The byte behind each row becomes its line end. Whatever it was, comma or bracket, nobody reads it any more. */
+static void end_lines(const struct qn_emit *emit, char *page)
+{
+    for (size_t i = 0; i < emit->count; i++) {
+        const struct qn_row *row = &emit->rows[i];
+        if (row->size > 0) page[row->offset + row->size - 1] = '\n';
+    }
+}
+
+int qn_emit_bytes(struct qn_emit *emit, struct qn_doc *doc, struct qn_bytes **out, struct qn_err *err)
+{
+    char *page = emit->page && qn_doc_alone(doc) ? qn_bytes_own(qn_doc_bytes(doc)) : NULL;
+    if (page) {
+        end_lines(emit, page);
+        emit->page = NULL;
+        *out = qn_bytes_ref(qn_doc_bytes(doc));
+        return 0;
+    }
+    int rc = emit->page ? copy_slices(emit) : 0;
+    if (rc < 0) return fail(rc, err);
+    *out = qn_bytes_take(&emit->bytes);
+    return *out ? 0 : fail(QN_ENOMEM, err);
 }
 
 int qn_emit_end(struct qn_emit *emit, struct qn_err *err)
@@ -123,6 +182,6 @@ int qn_emit_end(struct qn_emit *emit, struct qn_err *err)
     if (!emit->first) return 0;
     int rc = reserve_row(emit);
     if (rc < 0) return fail(rc, err);
-    add_row(emit, emit->bytes.size);
+    add_row(emit, emit->bytes.size, 0);
     return 0;
 }

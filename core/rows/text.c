@@ -21,3 +21,21 @@ const char *qn_text_excerpt(const char *text, size_t size, char *out)
     out[used] = '\0';
     return out;
 }
+
+enum { STRIDE = 256 };
+
+/* Without a way out inside a stride, so that compilers look at many bytes at a time. */
+static bool stride_breaks(const char *text, size_t size)
+{
+    unsigned char found = 0;
+    for (size_t i = 0; i < size; i++) found |= (unsigned char)((text[i] == '\n') | (text[i] == '\r'));
+    return found != 0;
+}
+
+bool qn_text_one_line(const char *text, size_t size)
+{
+    for (; size >= STRIDE; text += STRIDE, size -= STRIDE) {
+        if (stride_breaks(text, STRIDE)) return false;
+    }
+    return !stride_breaks(text, size);
+}

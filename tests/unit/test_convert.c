@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "rows/convert.h"
 #include "rows/plan.h"
+#include "rows/text.h"
 
 #define CSV_COLUMN(n, p)                                                                                               \
     {                                                                                                                  \
@@ -53,10 +54,15 @@ static struct qn_batch *rows_of(const struct qn_plan *plan, const char *text, co
 
 static void assert_bytes(const struct qn_batch *batch, const char *wanted)
 {
-    if (qn_bytes_size(batch->bytes) != strlen(wanted) ||
-        memcmp(qn_bytes_data(batch->bytes), wanted, strlen(wanted)) != 0) {
-        fail_msg("got %.*s, wanted %s", (int)qn_bytes_size(batch->bytes), qn_bytes_data(batch->bytes), wanted);
+    char text[1024];
+    size_t size = 0;
+    for (size_t i = 0; i < batch->row_count; i++) {
+        memcpy(text + size, qn_bytes_data(batch->bytes) + batch->rows[i].offset, batch->rows[i].size);
+        size += batch->rows[i].size;
     }
+    assert_int_equal(size, qn_batch_encoded_size(batch));
+    if (size != strlen(wanted) || memcmp(text, wanted, size) != 0)
+        fail_msg("got %.*s, wanted %s", (int)size, text, wanted);
 }
 
 static void test_index_says_what_a_body_is(void **state)
@@ -259,6 +265,66 @@ static void test_raw(void **state)
     qn_batch_unref(batch);
     qn_plan_unref(ndjson);
     qn_plan_unref(json);
+}
+
+/* One row of `path` of the body; nobody else holds the page, or somebody does. Are the rows pieces of the page? */
+static bool raw_lines(const char *path, const char *body, bool shared, const char *wanted)
+{
+    const char *const paths[] = {path};
+    struct qn_plan *plan =
+        plan_of(&(struct qn_plan_spec){.records = paths, .record_levels = 1, .raw = true, .format = QN_FORMAT_NDJSON});
+    struct qn_err err = {0};
+    struct qn_doc *doc = NULL;
+    struct qn_facts facts;
+    struct qn_batch *batch = NULL;
+    struct qn_rows_context context = {0};
+    assert_int_equal(index_text(plan, body, &doc, &facts, &err), 0);
+    const char *page = qn_bytes_data(qn_doc_bytes(doc));
+    if (shared) qn_doc_ref(doc);
+    if (qn_convert_rows(plan, doc, &context, &batch, &err) < 0) fail_msg("%s", err.text);
+    assert_bytes(batch, wanted);
+    bool in_place = qn_bytes_data(batch->bytes) == page;
+    if (shared) assert_string_equal(page, body); /* whoever holds it sees the page as it came */
+    if (shared) qn_doc_unref(doc);
+    qn_facts_free(&facts);
+    qn_doc_unref(doc);
+    qn_batch_unref(batch);
+    qn_plan_unref(plan);
+    return in_place;
+}
+
+static void test_raw_in_place(void **state)
+{
+    (void)state;
+    const char *body = "{\"items\":[{\"a\":1},{\"a\":[2, 3]} , \"x\",null]}\n";
+    const char *lines = "{\"a\":1}\n{\"a\":[2, 3]}\n\"x\"\nnull\n";
+    assert_true(raw_lines("$.items[*]", body, false, lines));
+    assert_false(raw_lines("$.items[*]", body, true, lines));
+    assert_true(raw_lines("$.items[?@.a]", body, false, "{\"a\":1}\n{\"a\":[2, 3]}\n"));
+    assert_true(raw_lines("$.items[*]", "\xef\xbb\xbf{\"items\":[1,2]}", false, "1\n2\n"));
+    assert_true(raw_lines("$.items[*]", "{\"items\":[]}", false, ""));
+    /* what no line end can be written behind, or into, is copied */
+    assert_false(raw_lines("$.items[*]", "{\"items\":[1,[2,\n3],4]}", false, "1\n[2,3]\n4\n"));
+    assert_false(raw_lines("$.items[*]", "{\"items\":[1,[2,\r3],4]}", false, "1\n[2,3]\n4\n"));
+    assert_false(raw_lines("$.items[::-1]", "{\"items\":[1,2,3]}", false, "3\n2\n1\n"));
+    assert_false(raw_lines("$.items[0,0]", "{\"items\":[1,2,3]}", false, "1\n1\n"));
+    assert_false(raw_lines("$..a", "{\"a\":[{\"a\":7},8]}", false, "[{\"a\":7},8]\n7\n"));
+    assert_false(raw_lines("$", "12", false, "12\n"));
+}
+
+static void test_one_line(void **state)
+{
+    (void)state;
+    char text[700];
+    memset(text, 'x', sizeof text);
+    for (size_t size = 0; size <= sizeof text; size += 50) assert_true(qn_text_one_line(text, size));
+    for (size_t at = 0; at < sizeof text; at += 37) {
+        text[at] = at % 2 ? '\n' : '\r';
+        assert_true(qn_text_one_line(text, at));
+        assert_false(qn_text_one_line(text, at + 1));
+        assert_false(qn_text_one_line(text, sizeof text));
+        text[at] = 'x';
+    }
 }
 
 static void test_json_rows(void **state)
@@ -534,6 +600,8 @@ int main(void)
         cmocka_unit_test(test_levels),
         cmocka_unit_test(test_keys_and_owners),
         cmocka_unit_test(test_raw),
+        cmocka_unit_test(test_raw_in_place),
+        cmocka_unit_test(test_one_line),
         cmocka_unit_test(test_json_rows),
         cmocka_unit_test(test_transform),
         cmocka_unit_test(test_errors_name_record_and_column),
