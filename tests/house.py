@@ -22,7 +22,7 @@ BELOW = {
     "json": {"engine", "base"},
     "rows": {"json", "base"},
     "store": {"rows", "json", "base"},
-    "sink": {"rows", "json", "base"},
+    "sink": {"rows", "json", "engine", "base"},
     "run": {"store", "sink", "rows", "json", "net", "engine", "base"},
     "lua": {"run", "store", "sink", "rows", "json", "net", "engine", "base"},
     "cli": {"json", "base"},  # and quern.h: the command line uses the embedding API, and reads its events
@@ -31,7 +31,7 @@ FOREIGN = [
     (re.compile(r"^(lua|lauxlib|lualib)\.h$"), lambda path: path.startswith("core/lua/")),
     (re.compile(r"^curl/"), lambda path: re.match(r"core/net/(curl|multi|url)(_\w+)?\.[ch]$", path)),
     (re.compile(r"^uv\.h$"), lambda path: re.match(r"core/(engine/(loop|timer|pool|worker)|net/(multi|curl|server|served))(_\w+)?\.[ch]$", path)),
-    (re.compile(r"^zlib\.h$"), lambda path: re.match(r"core/net/gzip\.c$", path)),
+    (re.compile(r"^(zlib|zstd)\.h$"), lambda path: re.match(r"core/base/compress\.c$", path)),
     (re.compile(r"^microhttpd\.h$"), lambda path: re.match(r"core/net/(server|served)(_\w+)?\.[ch]$", path)),
     (re.compile(r"^simdjson"), lambda path: path.startswith("core/json/") and path.endswith(".cc")),
 ]
