@@ -199,6 +199,8 @@ bool qn_doc_string_equals(const struct qn_doc *doc, qn_node node, const char *te
     return qn_chars_next(&chars) < 0;
 }
 
+enum { SAFE_DIGITS = 18 }; /* so many never overflow */
+
 enum qn_integer qn_doc_integer(const struct qn_doc *doc, qn_node node, int64_t *out)
 {
     if (qn_doc_kind(doc, node) != QN_NUMBER) return QN_INTEGER_NOT_ONE;
@@ -206,10 +208,15 @@ enum qn_integer qn_doc_integer(const struct qn_doc *doc, qn_node node, int64_t *
     bool negative = span.data[0] == '-', fits = true;
     int64_t value = 0;
     for (size_t i = negative; i < span.size; i++) {
-        if (span.data[i] < '0' || span.data[i] > '9') return QN_INTEGER_NOT_ONE;
-        int64_t digit = negative ? '0' - span.data[i] : span.data[i] - '0';
-        fits = fits && !__builtin_mul_overflow(value, 10, &value) && !__builtin_add_overflow(value, digit, &value);
+        unsigned digit = (unsigned char)span.data[i] - (unsigned)'0';
+        if (digit > 9) return QN_INTEGER_NOT_ONE;
+        if (i < SAFE_DIGITS)
+            value = value * 10 - (int64_t)digit; /* below zero there is room for one more */
+        else
+            fits = fits && !__builtin_mul_overflow(value, 10, &value) &&
+                   !__builtin_sub_overflow(value, (int64_t)digit, &value);
     }
+    if (!negative) fits = fits && !__builtin_sub_overflow(0, value, &value);
     if (!fits) return QN_INTEGER_OUT_OF_RANGE;
     *out = value;
     return QN_INTEGER_EXACT;

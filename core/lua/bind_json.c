@@ -19,6 +19,7 @@ void qn_lua_close_doc(struct qn_lua_doc *holder)
 {
     qn_doc_unref(holder->doc);
     holder->doc = NULL;
+    holder->generation++;
     qn_buf_free(&holder->scratch);
 }
 
@@ -32,6 +33,7 @@ struct qn_lua_doc *qn_lua_new_doc(lua_State *L)
 {
     struct qn_lua_doc *holder = lua_newuserdatauv(L, sizeof *holder, 1);
     holder->doc = NULL;
+    holder->generation = 0;
     qn_buf_init(&holder->scratch, QN_BUF_NO_CAP);
     if (luaL_newmetatable(L, HOLDER)) {
         lua_pushcfunction(L, l_holder_gc);

@@ -20,6 +20,7 @@
 struct qn_lua_doc {
     struct qn_doc *doc;
     struct qn_buf scratch;
+    uint64_t generation; /* another one once the document was let go */
 };
 struct qn_lua_doc *qn_lua_new_doc(lua_State *L);  /* pushes it */
 void qn_lua_close_doc(struct qn_lua_doc *holder); /* lets go of both; raises nothing */

@@ -13,19 +13,25 @@
 #define PATH       "quern.path"
 #define SHOWN_SIZE 200 /* of a record's text in tostring */
 
-/* User value 1 is the holder's userdata. */
+static const char view_type, scope_key, meta_key;
+
+/* A view of the scope's own document lives no longer than that; any other has its holder as user value 1. */
 struct view {
-    struct qn_lua_doc *holder; /* its doc is NULL once the scope has ended */
+    const char *type; /* &view_type: what is as large and begins with this is a view */
+    struct qn_lua_doc *holder;
+    uint64_t generation; /* of the holder, while the view is alive */
+    bool anchored;
     qn_node node;
     size_t index; /* of the element that was read last ... */
     qn_node at;   /* ... and where it is, QN_NONE at first: so that a walk by index is linear */
 };
 
-/* One a state, in the registry. User value 1 is the newest holder of the scope; a holder's, the one before it. */
+/* One a state, in the registry. A scope mostly sees one document, which is held here; user value 1 is the newest
+ * holder of another one; a holder's, the one before it. */
 struct scope {
     bool active;
+    struct qn_lua_doc own;
 };
-static const char scope_key, meta_key;
 
 struct path {
     struct qn_path *path;
@@ -34,12 +40,20 @@ struct path {
 
 /* ---- scopes ---- */
 
+static void let_go(struct qn_lua_doc *own)
+{
+    qn_doc_unref(own->doc);
+    own->doc = NULL;
+    own->generation++;
+}
+
 static void end_scope(lua_State *L)
 {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &scope_key); /* [scope] */
     struct scope *scope = lua_touserdata(L, -1);
     if (scope && scope->active) {
         scope->active = false;
+        let_go(&scope->own);
         lua_getiuservalue(L, -1, 1); /* [scope, holder] */
         for (struct qn_lua_doc *holder; (holder = lua_touserdata(L, -1));) {
             qn_lua_close_doc(holder);
@@ -65,47 +79,54 @@ void qn_view_scope_end(lua_State *L)
     end_scope(L);
 }
 
+static int l_scope_gc(lua_State *L)
+{
+    struct scope *scope = lua_touserdata(L, 1);
+    qn_lua_close_doc(&scope->own);
+    return 0;
+}
+
 static void make_scope(lua_State *L)
 {
     struct scope *scope = lua_newuserdatauv(L, sizeof *scope, 1);
-    scope->active = false;
+    *scope = (struct scope){.active = false};
+    qn_buf_init(&scope->own.scratch, QN_BUF_NO_CAP);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, l_scope_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &scope_key);
 }
 
-static bool in_scope(lua_State *L)
+static struct scope *scope_of(lua_State *L)
 {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &scope_key);
-    const struct scope *scope = lua_touserdata(L, -1);
-    lua_pop(L, 1);
-    return scope && scope->active;
+    struct scope *scope = lua_touserdata(L, -1);
+    lua_pop(L, 1); /* the registry keeps it */
+    return scope;
 }
 
-/* Pushes a holder of doc: inside a scope the scope's own, else a new one. */
-static struct qn_lua_doc *push_holder(lua_State *L, struct qn_doc *doc)
+/* Pushes a holder of doc, which inside a scope ends with it. */
+static struct qn_lua_doc *push_holder(lua_State *L, struct qn_doc *doc, bool scoped)
 {
-    struct qn_lua_doc *holder;
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &scope_key); /* [scope] */
-    struct scope *scope = lua_touserdata(L, -1);
-    bool active = scope && scope->active;
-    if (active) {
+    if (scoped) {
+        lua_rawgetp(L, LUA_REGISTRYINDEX, &scope_key);
         lua_getiuservalue(L, -1, 1); /* [scope, newest] */
-        holder = lua_touserdata(L, -1);
-        if (holder && holder->doc == doc) {
+        struct qn_lua_doc *newest = lua_touserdata(L, -1);
+        if (newest && newest->doc == doc) {
             lua_remove(L, -2);
-            return holder;
+            return newest;
         }
-    } else {
-        lua_pushnil(L);
     }
-    holder = qn_lua_new_doc(L); /* [scope, newest or nil, holder] */
+    struct qn_lua_doc *holder = qn_lua_new_doc(L);
     holder->doc = qn_doc_ref(doc);
-    lua_insert(L, -2);
-    lua_setiuservalue(L, -2, 1); /* [scope, holder] */
-    if (active) {
-        lua_pushvalue(L, -1);
+    if (scoped) { /* [scope, newest, holder] */
+        lua_insert(L, -2);
+        lua_setiuservalue(L, -2, 1);
+        lua_pushvalue(L, -1); /* [scope, holder, holder] */
         lua_setiuservalue(L, -3, 1);
+        lua_remove(L, -2);
     }
-    lua_remove(L, -2);
     return holder;
 }
 
@@ -113,29 +134,50 @@ static struct qn_lua_doc *push_holder(lua_State *L, struct qn_doc *doc)
 
 static void push_view_meta(lua_State *L);
 
+static bool is_container(const struct qn_doc *doc, qn_node node)
+{
+    enum qn_kind kind = qn_doc_kind(doc, node);
+    return kind == QN_ARRAY || kind == QN_OBJECT;
+}
+
+/* Pushes a view. anchor: the index of the holder, 0 for the scope's own; like: the index of another view, or 0. */
+static void push_view(lua_State *L, struct qn_lua_doc *holder, qn_node node, int anchor, int like)
+{
+    struct view *view = lua_newuserdatauv(L, sizeof *view, anchor ? 1 : 0);
+    *view = (struct view){&view_type, holder, holder->generation, anchor != 0, node, 0, QN_NONE};
+    if (anchor) {
+        lua_pushvalue(L, anchor);
+        lua_setiuservalue(L, -2, 1);
+    }
+    if (!like || !lua_getmetatable(L, like)) push_view_meta(L);
+    lua_setmetatable(L, -2);
+}
+
 /* [..., holder] -> [..., value] */
 static void push_held(lua_State *L, struct qn_lua_doc *holder, qn_node node)
 {
-    enum qn_kind kind = qn_doc_kind(holder->doc, node);
-    if (kind != QN_ARRAY && kind != QN_OBJECT) {
+    if (is_container(holder->doc, node))
+        push_view(L, holder, node, lua_gettop(L), 0);
+    else
         qn_lua_push_scalar(L, holder, node);
-    } else {
-        struct view *view = lua_newuserdatauv(L, sizeof *view, 1);
-        *view = (struct view){.holder = holder, .node = node, .at = QN_NONE};
-        lua_pushvalue(L, -2);
-        lua_setiuservalue(L, -2, 1);
-        push_view_meta(L);
-        lua_setmetatable(L, -2);
-    }
     lua_remove(L, -2);
 }
 
 void qn_view_push(lua_State *L, struct qn_doc *doc, qn_node node)
 {
     luaL_checkstack(L, 8, NULL);
-    struct qn_lua_doc *holder = push_holder(L, doc);
-    bool view = qn_doc_kind(doc, node) == QN_ARRAY || qn_doc_kind(doc, node) == QN_OBJECT;
-    bool kept = view || in_scope(L);
+    struct scope *scope = scope_of(L);
+    bool scoped = scope && scope->active;
+    if (scoped && !scope->own.doc) scope->own.doc = qn_doc_ref(doc);
+    if (scoped && scope->own.doc == doc) {
+        if (is_container(doc, node))
+            push_view(L, &scope->own, node, 0, 0);
+        else
+            qn_lua_push_scalar(L, &scope->own, node);
+        return;
+    }
+    struct qn_lua_doc *holder = push_holder(L, doc, scoped);
+    bool kept = scoped || is_container(doc, node);
     push_held(L, holder, node);
     if (kept) return;
     qn_lua_close_doc(holder); /* a scalar is a copy: its document must not wait for the collector */
@@ -143,19 +185,17 @@ void qn_view_push(lua_State *L, struct qn_doc *doc, qn_node node)
 
 static struct view *alive(lua_State *L, struct view *view)
 {
-    if (!view->holder->doc) luaL_error(L, "record used after its page: what must stay is copied with quern.table(rec)");
+    if (view->generation != view->holder->generation) {
+        luaL_error(L, "record used after its page: what must stay is copied with quern.table(rec)");
+    }
     return view;
 }
 
 /* As luaL_testudata, without the search for the type's name: a script reads tens of members a record. */
 static struct view *test_view(lua_State *L, int index)
 {
-    void *view = lua_touserdata(L, index);
-    if (!view || !lua_getmetatable(L, index)) return NULL;
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &meta_key);
-    bool same = lua_rawequal(L, -1, -2);
-    lua_pop(L, 2);
-    return same ? view : NULL;
+    struct view *view = lua_touserdata(L, index);
+    return view && lua_rawlen(L, index) == sizeof *view && view->type == &view_type ? view : NULL;
 }
 
 static struct view *check_view(lua_State *L, int index)
@@ -183,13 +223,15 @@ void qn_view_push_copy(lua_State *L, int index)
 /* The value of a node below the view at index. */
 static int push_below(lua_State *L, int index, struct view *view, qn_node node)
 {
-    enum qn_kind kind = qn_doc_kind(view->holder->doc, node);
-    if (kind != QN_ARRAY && kind != QN_OBJECT) {
+    if (!is_container(view->holder->doc, node)) {
         qn_lua_push_scalar(L, view->holder, node);
-        return 1;
+    } else if (!view->anchored) {
+        push_view(L, view->holder, node, 0, index);
+    } else {
+        lua_getiuservalue(L, index, 1); /* [holder] */
+        push_view(L, view->holder, node, lua_gettop(L), index);
+        lua_remove(L, -2);
     }
-    lua_getiuservalue(L, index, 1);
-    push_held(L, view->holder, node);
     return 1;
 }
 
@@ -241,7 +283,7 @@ static int l_view_len(lua_State *L)
 
 static int l_view_eq(lua_State *L)
 {
-    struct view *a = luaL_testudata(L, 1, QN_LUA_VIEW), *b = luaL_testudata(L, 2, QN_LUA_VIEW);
+    struct view *a = test_view(L, 1), *b = test_view(L, 2);
     lua_pushboolean(L, a && b && alive(L, a)->holder->doc == alive(L, b)->holder->doc && a->node == b->node);
     return 1;
 }
@@ -249,7 +291,7 @@ static int l_view_eq(lua_State *L)
 static int l_view_tostring(lua_State *L)
 {
     struct view *view = luaL_checkudata(L, 1, QN_LUA_VIEW);
-    if (!view->holder->doc) {
+    if (view->generation != view->holder->generation) {
         lua_pushliteral(L, "record used after its page");
         return 1;
     }
@@ -451,7 +493,7 @@ static int l_view_open(lua_State *L)
 static int l_view_table(lua_State *L)
 {
     luaL_checkany(L, 1);
-    if (luaL_testudata(L, 1, QN_LUA_VIEW)) {
+    if (test_view(L, 1)) {
         qn_view_push_copy(L, 1);
     } else {
         lua_settop(L, 1);
@@ -478,7 +520,7 @@ static int l_view_release(lua_State *L)
 static int l_view_is_view(lua_State *L)
 {
     luaL_checkany(L, 1);
-    lua_pushboolean(L, luaL_testudata(L, 1, QN_LUA_VIEW) != NULL);
+    lua_pushboolean(L, test_view(L, 1) != NULL);
     return 1;
 }
 
