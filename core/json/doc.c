@@ -143,16 +143,21 @@ qn_node qn_doc_at(const struct qn_doc *doc, qn_node array, size_t index)
 
 bool qn_doc_find(const struct qn_doc *doc, qn_node object, const char *name, size_t size, qn_node *out)
 {
+    const struct qn_doc_node *nodes = doc->nodes;
     bool found = false;
     if (!qn_doc_opens(doc, object) || qn_doc_byte(doc, object) != '{') return false;
-    qn_node end = doc->nodes[object].skip;
-    for (qn_node key = object + 1; key != end; key = qn_doc_behind(doc, key + 1)) {
-        const struct qn_doc_node *n = &doc->nodes[key];
+    const qn_node end = nodes[object].skip;
+    for (qn_node key = object + 1; key != end;) {
+        const struct qn_doc_node *node = &nodes[key], *value = node + 1;
         /* most keys differ in length, which needs no look at the text */
-        if (!(n->skip & QN_NODE_ESCAPED) && n->skip - n->offset - 2 != size) continue;
-        if (!qn_doc_string_equals(doc, key, name, size)) continue;
-        *out = key + 1; /* and go on: the last of duplicates wins */
-        found = true;
+        bool same = node->skip & QN_NODE_ESCAPED ? qn_doc_string_equals(doc, key, name, size)
+                                                 : node->skip - node->offset - 2 == size &&
+                                                       memcmp(doc->text + node->offset + 1, name, size) == 0;
+        if (same) { /* and go on: the last of duplicates wins */
+            *out = key + 1;
+            found = true;
+        }
+        key = value->offset & QN_NODE_OPENS ? value->skip + 1 : key + 2;
     }
     return found;
 }

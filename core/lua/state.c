@@ -39,14 +39,10 @@ static void *allocate(void *ud, void *ptr, size_t osize, size_t nsize)
 {
     struct qn_state *state = ud;
     size_t before = ptr ? osize : 0;
-    if (nsize == 0) {
-        state->memory_used -= before;
-        qn_free(ptr);
-        return NULL;
-    }
+    if (!ptr && nsize == 0) return NULL;
     if (state->memory_limit && nsize > before && state->memory_used - before + nsize > state->memory_limit) return NULL;
-    void *moved = qn_realloc(ptr, nsize);
-    if (moved) state->memory_used = state->memory_used - before + nsize;
+    void *moved = state->worker ? qn_slab_realloc(&state->slab, ptr, before, nsize) : qn_realloc(ptr, nsize);
+    if (moved || nsize == 0) state->memory_used = state->memory_used - before + nsize;
     return moved;
 }
 
@@ -150,10 +146,12 @@ lua_State *qn_state_new(const struct qn_state_options *options, struct qn_err *e
         return NULL;
     }
     state->worker = options->worker;
+    qn_slab_init(&state->slab);
     state->runtime = options->runtime;
     state->memory_limit = options->memory_limit ? options->memory_limit : DEFAULT_MEMORY;
     lua_State *L = lua_newstate(allocate, state);
     if (!L) {
+        qn_slab_free(&state->slab);
         qn_free(state);
         qn_fail(err, QN_ENOMEM, "no memory for a Lua state");
         return NULL;
@@ -175,5 +173,6 @@ void qn_state_free(lua_State *L)
     if (!L) return;
     struct qn_state *state = qn_state_of(L);
     lua_close(L);
+    qn_slab_free(&state->slab);
     qn_free(state);
 }

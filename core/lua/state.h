@@ -11,6 +11,7 @@
 #include <lua.h>
 
 #include "base/err.h"
+#include "base/slab.h"
 #include "lua/budget.h"
 
 struct qn_runtime;
@@ -28,6 +29,7 @@ struct qn_state {
     bool worker;
     bool loading; /* a script's top level is running: it must be pure */
     size_t memory_limit, memory_used;
+    struct qn_slab slab; /* where a worker's objects live */
     struct qn_budget budget; /* instructions; see budget.h */
 };
 
