@@ -1,9 +1,9 @@
 /* batch.h - the encoded rows of one page, row-addressable.
  *
  * Made by convert.h on a worker, then immutable; reference-counted (atomic). The sequencer reads `rows` to
- * drop and count without decoding; a sink writes runs of bytes. Row texts are stored in order, each
- * with its terminator: CSV "\r\n", NDJSON "\n"; for a JSON array the bare object (the sink adds the commas). They stand
- * back to back, except that raw lines may be pieces of their page, with what the page has between them. */
+ * drop and count without decoding; a sink writes runs of bytes. Row texts are stored back to back, each
+ * with its terminator: CSV "\r\n", NDJSON "\n", a row of a JSON array ",\n" (the sink drops the last). The first need
+ * not stand at the beginning: raw lines may be what is left of their page. */
 #pragma once
 
 #include "base/buf.h"

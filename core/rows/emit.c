@@ -82,6 +82,12 @@ static int finish_row(struct qn_emit *emit, size_t offset, int rc, struct qn_err
     return 0;
 }
 
+static int end_object(struct qn_emit *emit)
+{
+    return emit->plan->format == QN_FORMAT_JSON ? qn_buf_add(&emit->bytes, ",\n", 2)
+                                                : qn_buf_add_byte(&emit->bytes, '\n');
+}
+
 static int check_values(const struct qn_plan *plan, const struct qn_value *values, struct qn_err *err)
 {
     for (size_t i = 0; i < plan->column_count; i++) {
@@ -104,7 +110,7 @@ int qn_emit_row(struct qn_emit *emit, const struct qn_value *values, struct qn_e
         rc = qn_csv_row(&emit->bytes, values, plan->column_count, plan->csv_safe);
     } else if (rc == 0) {
         rc = qn_ndjson_row(&emit->bytes, plan->members, values, plan->column_count);
-        if (rc == 0 && plan->format == QN_FORMAT_NDJSON) rc = qn_buf_add_byte(&emit->bytes, '\n');
+        if (rc == 0) rc = end_object(emit);
     }
     return finish_row(emit, offset, rc, err);
 }
@@ -138,7 +144,7 @@ int qn_emit_text(struct qn_emit *emit, const char *text, size_t size, struct qn_
     size_t offset = emit->bytes.size;
     if (rc == 0) rc = reserve_row(emit);
     if (rc == 0) rc = qn_buf_add(&emit->bytes, text, size);
-    if (rc == 0 && emit->plan->format == QN_FORMAT_NDJSON) rc = qn_buf_add_byte(&emit->bytes, '\n');
+    if (rc == 0) rc = end_object(emit);
     return finish_row(emit, offset, rc, err);
 }
 
@@ -153,12 +159,20 @@ int qn_emit_slice(struct qn_emit *emit, const char *text, size_t size, struct qn
     return 0;
 }
 
-/* The byte behind each row becomes its line end. Whatever it was, comma or bracket, nobody reads it any more. */
+/* The byte behind each row becomes its line end, and what stands between rows goes. Whatever it was, nobody reads it
+ * any more. */
 static void end_lines(const struct qn_emit *emit, char *page)
 {
+    size_t end = 0;
     for (size_t i = 0; i < emit->count; i++) {
-        const struct qn_row *row = &emit->rows[i];
-        if (row->size > 0) page[row->offset + row->size - 1] = '\n';
+        struct qn_row *row = &emit->rows[i];
+        if (row->size == 0) continue;
+        if (end > 0 && row->offset != end) {
+            memmove(page + end, page + row->offset, row->size - 1);
+            row->offset = end;
+        }
+        end = row->offset + row->size;
+        page[end - 1] = '\n';
     }
 }
 

@@ -5,13 +5,7 @@
 #include "base/mem.h"
 #include "run/failed.h"
 
-#define FRAME_CAP    ((size_t)256 << 10) /* of rows in one frame; a single larger row is a frame of its own */
-#define FAILED_SHARE 8                   /* failed records hold at most this part of it */
-#define EARLY_SHARE  4                   /* early pages take at most this part of a leaf's memory */
-
-struct frame {
-    uint32_t size, rows;
-};
+#define FAILED_SHARE 8 /* failed records hold at most this part of a leaf's memory */
 
 struct qn_early {
     struct qn_early *next;
@@ -27,7 +21,8 @@ struct page_rows {
     uint32_t page;
     const struct qn_row *rows;
     size_t count;
-    const char *bytes;
+    struct qn_bytes *bytes; /* NULL: no rows */
+    size_t start;           /* what offsets of rows count from */
     const struct qn_failure *failures;
     const char *failed;
 };
@@ -40,16 +35,17 @@ struct qn_leaf *qn_leaf_new(const struct qn_leaf_rules *rules, uint32_t id, int6
     leaf->id = id;
     leaf->from_ms = from_ms;
     leaf->to_ms = to_ms;
-    qn_spool_init(&leaf->rows, rules->pool, rules->memory);
+    qn_hold_init(&leaf->rows, rules->pool, rules->memory);
     qn_spool_init(&leaf->failed, rules->pool, rules->memory / FAILED_SHARE);
     qn_spool_init(&leaf->keys, rules->pool, QN_SPOOL_BLOCK);
     qn_keyset_init(&leaf->seen, rules->pool);
     return leaf;
 }
 
-static void free_early(struct qn_early *early)
+static void free_early(struct qn_leaf *leaf, struct qn_early *early)
 {
     qn_batch_unref(early->batch);
+    qn_spool_pool_give(leaf->rules->pool, early->memory);
     if (early->parked.pool) qn_spool_clear(&early->parked);
     qn_free(early);
 }
@@ -60,9 +56,9 @@ void qn_leaf_free(struct qn_leaf *leaf)
     while (leaf->early) {
         struct qn_early *early = leaf->early;
         leaf->early = early->next;
-        free_early(early);
+        free_early(leaf, early);
     }
-    qn_spool_clear(&leaf->rows);
+    qn_hold_clear(&leaf->rows);
     qn_spool_clear(&leaf->failed);
     qn_spool_clear(&leaf->keys);
     qn_keyset_free(&leaf->seen);
@@ -134,35 +130,33 @@ static int judge(struct qn_leaf *leaf, uint32_t page, const struct qn_row *row, 
     return check_order(leaf, page, row, err);
 }
 
-/* Rows that stand side by side and all stay: one copy. */
+/* Rows that stand side by side and all stay: one piece. */
 struct stretch {
-    uint64_t offset;
-    struct frame frame;
+    uint64_t offset, size, rows;
 };
 
 static int flush(struct qn_leaf *leaf, const struct page_rows *page, struct stretch *stretch, struct qn_err *err)
 {
-    if (stretch->frame.rows == 0) return 0;
-    int rc = qn_spool_add(&leaf->rows, &stretch->frame, sizeof stretch->frame, err);
-    if (rc == 0) rc = qn_spool_add(&leaf->rows, page->bytes + stretch->offset, stretch->frame.size, err);
-    leaf->facts.rows += stretch->frame.rows;
-    stretch->frame = (struct frame){0, 0};
+    if (stretch->rows == 0) return 0;
+    struct qn_sink *sink = leaf->sink;
+    size_t offset = page->start + (size_t)stretch->offset, size = (size_t)stretch->size;
+    int rc = sink ? sink->class->rows(sink, qn_bytes_data(page->bytes) + offset, size, stretch->rows, err)
+                  : qn_hold_add(&leaf->rows, page->bytes, offset, size, stretch->rows, err);
+    leaf->facts.rows += stretch->rows;
+    *stretch = (struct stretch){0, 0, 0};
     return rc;
 }
 
 static int put(struct qn_leaf *leaf, const struct page_rows *page, struct stretch *stretch, const struct qn_row *row,
                struct qn_err *err)
 {
-    bool joins = stretch->frame.rows > 0 && !leaf->rules->single_rows &&
-                 row->offset == stretch->offset + stretch->frame.size && stretch->frame.size < FRAME_CAP &&
-                 row->size <= FRAME_CAP;
-    if (!joins) {
+    if (stretch->rows == 0 || row->offset != stretch->offset + stretch->size) {
         int rc = flush(leaf, page, stretch, err);
         if (rc < 0) return rc;
         stretch->offset = row->offset;
     }
-    stretch->frame.size += row->size;
-    stretch->frame.rows++;
+    stretch->size += row->size;
+    stretch->rows++;
     return 0;
 }
 
@@ -174,7 +168,7 @@ static int put_failed(struct qn_leaf *leaf, const struct page_rows *page, size_t
 
 static int accept(struct qn_leaf *leaf, const struct page_rows *page, struct qn_err *err)
 {
-    struct stretch stretch = {0, {0, 0}};
+    struct stretch stretch = {0, 0, 0};
     bool keep = false;
     int rc = 0;
     size_t failure = 0;
@@ -193,28 +187,48 @@ static int accept(struct qn_leaf *leaf, const struct page_rows *page, struct qn_
 
 static int accept_batch(struct qn_leaf *leaf, uint32_t number, const struct qn_batch *batch, struct qn_err *err)
 {
-    struct page_rows page = {.page = number, .rows = batch->rows, .count = batch->row_count};
-    if (batch->bytes) page.bytes = qn_bytes_data(batch->bytes);
+    struct page_rows page = {.page = number, .rows = batch->rows, .count = batch->row_count, .bytes = batch->bytes};
     page.failures = batch->failures;
     if (batch->failed) page.failed = qn_bytes_data(batch->failed);
     return accept(leaf, &page, err);
 }
 
+/* What was parked, in one place again. */
+static struct qn_bytes *load_parked(const struct qn_early *early, struct qn_err *err)
+{
+    struct qn_buf buf;
+    qn_buf_init(&buf, QN_BUF_NO_CAP);
+    size_t size = (size_t)early->parked.size;
+    int rc = qn_buf_reserve(&buf, size + QN_BYTES_PADDING);
+    if (rc == 0 && qn_spool_read(&early->parked, 0, buf.data, size, err) == 0) {
+        buf.size = size;
+        struct qn_bytes *bytes = qn_bytes_take(&buf);
+        if (bytes) return bytes;
+        rc = QN_ENOMEM;
+    }
+    if (rc < 0) qn_fail(err, QN_ENOMEM, "out of memory for a page of %zu bytes", size);
+    qn_buf_free(&buf);
+    return NULL;
+}
+
 static int accept_parked(struct qn_leaf *leaf, struct qn_early *early, struct qn_err *err)
 {
-    size_t size = (size_t)early->parked.size, rows_size = early->row_count * sizeof(struct qn_row);
+    size_t rows_size = early->row_count * sizeof(struct qn_row);
     size_t failures_size = early->failure_count * sizeof(struct qn_failure);
-    char *memory = qn_malloc(size > 0 ? size : 1);
-    if (!memory) return qn_fail(err, QN_ENOMEM, "out of memory for a page of %zu bytes", size);
-    int rc = qn_spool_read(&early->parked, 0, memory, size, err);
-    if (rc == 0) {
-        struct page_rows page = {.page = early->page, .rows = (const void *)memory, .count = early->row_count};
-        page.failures = (const void *)(memory + rows_size);
-        page.bytes = memory + rows_size + failures_size;
-        page.failed = page.bytes + early->size;
-        rc = accept(leaf, &page, err);
+    struct qn_err why = {0};
+    struct qn_bytes *bytes = load_parked(early, &why);
+    if (!bytes) {
+        if (err) *err = why;
+        return why.code;
     }
-    qn_free(memory);
+    const char *memory = qn_bytes_data(bytes);
+    struct page_rows page = {.page = early->page, .rows = (const void *)memory, .count = early->row_count};
+    page.failures = (const void *)(memory + rows_size);
+    page.bytes = bytes;
+    page.start = rows_size + failures_size;
+    page.failed = memory + page.start + early->size;
+    int rc = accept(leaf, &page, err);
+    qn_bytes_unref(bytes);
     return rc;
 }
 
@@ -224,9 +238,8 @@ static int accept_waiting(struct qn_leaf *leaf, struct qn_err *err)
     while (rc == 0 && leaf->early && leaf->early->page == leaf->pages + 1) {
         struct qn_early *early = leaf->early;
         leaf->early = early->next;
-        leaf->early_memory -= early->memory;
         rc = early->batch ? accept_batch(leaf, early->page, early->batch, err) : accept_parked(leaf, early, err);
-        free_early(early);
+        free_early(leaf, early);
     }
     return rc;
 }
@@ -265,16 +278,16 @@ static int wait_for_turn(struct qn_leaf *leaf, uint32_t page, struct qn_batch *b
     if (!early) return qn_fail(err, QN_ENOMEM, "out of memory for an early page");
     early->page = page;
     size_t memory = qn_batch_memory(batch);
-    if (leaf->early_memory + memory > leaf->rules->memory / EARLY_SHARE) {
-        int rc = park(leaf, early, batch, err);
-        if (rc < 0) {
-            free_early(early);
-            return rc;
-        }
-    } else {
+    if (memory <= leaf->rules->memory && qn_spool_pool_has_room(leaf->rules->pool, memory)) {
         early->batch = qn_batch_ref(batch);
         early->memory = memory;
-        leaf->early_memory += memory;
+        qn_spool_pool_take(leaf->rules->pool, memory);
+    } else {
+        int rc = park(leaf, early, batch, err);
+        if (rc < 0) {
+            free_early(leaf, early);
+            return rc;
+        }
     }
     early->next = *place;
     *place = early;
@@ -294,7 +307,7 @@ int qn_leaf_finish(struct qn_leaf *leaf, uint32_t pages, struct qn_err *err)
     if (leaf->pages != pages || leaf->early) {
         return qn_fail(err, QN_ESTATE, "leaf %u has %u pages of %u in their order", leaf->id, leaf->pages, pages);
     }
-    int rc = qn_spool_seal(&leaf->rows, err);
+    int rc = qn_hold_seal(&leaf->rows, err);
     if (rc == 0) rc = qn_spool_seal(&leaf->failed, err);
     if (rc == 0 && leaf->rules->key && leaf->rules->owner) {
         rc = qn_keyset_store(&leaf->seen, &leaf->keys, &leaf->key_list, err);
@@ -310,30 +323,12 @@ int qn_leaf_has(const struct qn_leaf *leaf, struct qn_hash key, bool *found, str
     return qn_keylist_has(&leaf->key_list, &leaf->keys, key, found, err);
 }
 
-static int replay_frames(const struct qn_leaf *leaf, struct qn_spool_reader *reader, struct qn_sink *sink,
-                         struct qn_err *err)
-{
-    for (uint64_t done = 0; done < leaf->rows.size;) {
-        struct frame frame;
-        const char *data;
-        int rc = qn_spool_reader_next(reader, sizeof frame, &data, err);
-        if (rc < 0) return rc;
-        memcpy(&frame, data, sizeof frame);
-        rc = qn_spool_reader_next(reader, frame.size, &data, err);
-        if (rc == 0) rc = sink->class->rows(sink, data, frame.size, frame.rows, err);
-        if (rc < 0) return rc;
-        done += sizeof frame + frame.size;
-    }
-    return 0;
-}
-
-int qn_leaf_replay(const struct qn_leaf *leaf, struct qn_sink *sink, struct qn_err *err)
+int qn_leaf_deliver(struct qn_leaf *leaf, struct qn_sink *sink, struct qn_err *err)
 {
     int rc = sink->class->leaf_begin(sink, leaf->id, err);
     if (rc < 0) return rc;
-    struct qn_spool_reader reader;
-    qn_spool_reader_init(&reader, &leaf->rows);
-    rc = replay_frames(leaf, &reader, sink, err);
-    qn_spool_reader_free(&reader);
-    return rc == 0 ? sink->class->leaf_end(sink, err) : rc;
+    leaf->sink = sink;
+    rc = qn_hold_replay(&leaf->rows, sink, err);
+    qn_hold_clear(&leaf->rows);
+    return rc;
 }

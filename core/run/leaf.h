@@ -8,13 +8,13 @@
 #include "rows/batch.h"
 #include "run/chunk.h"
 #include "run/disowned.h"
+#include "run/hold.h"
 #include "run/keyset.h"
 #include "run/spool.h"
 #include "sink/sink.h"
 
 struct qn_leaf_rules {
     bool key, owner, order; /* what the query declares; owner only where leaves are times */
-    bool single_rows;       /* the sink wants one row a call */
     int64_t from_ms, to_ms; /* the range of the whole run */
     size_t memory;          /* bytes a leaf may hold */
     struct qn_spool_pool *pool;
@@ -36,8 +36,8 @@ struct qn_leaf {
     int64_t from_ms, to_ms;
     uint32_t pages;         /* accepted so far */
     struct qn_early *early; /* pages that wait, lowest number first */
-    size_t early_memory;
-    struct qn_spool rows;   /* frames: struct frame, then whole rows */
+    struct qn_hold rows;
+    struct qn_sink *sink;   /* rows go straight there, and it has those of `rows`; NULL: they are held */
     struct qn_spool failed; /* see failed.h */
     struct qn_keyset seen;  /* until finish */
     struct qn_spool keys;   /* from finish on */
@@ -59,5 +59,5 @@ int qn_leaf_add(struct qn_leaf *leaf, uint32_t page, struct qn_batch *batch, str
 int qn_leaf_finish(struct qn_leaf *leaf, uint32_t pages, struct qn_err *err);
 /* After finish: does it hold the key? */
 int qn_leaf_has(const struct qn_leaf *leaf, struct qn_hash key, bool *found, struct qn_err *err);
-/* leaf_begin, rows..., leaf_end. */
-int qn_leaf_replay(const struct qn_leaf *leaf, struct qn_sink *sink, struct qn_err *err);
+/* leaf_begin, and the rows so far; rows to come go the same way at once. */
+int qn_leaf_deliver(struct qn_leaf *leaf, struct qn_sink *sink, struct qn_err *err);

@@ -39,7 +39,6 @@ static int set_up(struct qn_sequencer *sequencer, const struct qn_sequencer_opti
     rules->key = options->key;
     rules->owner = options->owner && qn_tree_by_time(options->tree);
     rules->order = options->order;
-    rules->single_rows = options->sink->single_rows;
     rules->memory = options->leaf_memory > 0 ? options->leaf_memory : LEAF_MEMORY;
     sequencer->head = qn_tree_first(options->tree);
     return begin_run(sequencer, err);
@@ -226,7 +225,9 @@ static int note_commit(struct qn_sequencer *sequencer, const struct qn_leaf *lea
 static int commit_leaf(struct qn_sequencer *sequencer, struct qn_leaf *leaf, struct qn_advance *out, struct qn_err *err)
 {
     uint32_t id = leaf->id;
-    int rc = qn_leaf_replay(leaf, sequencer->sink, err);
+    struct qn_sink *sink = sequencer->sink;
+    int rc = leaf->sink ? 0 : qn_leaf_deliver(leaf, sink, err);
+    if (rc == 0) rc = sink->class->leaf_end(sink, err);
     if (rc == 0) rc = qn_failed_commit(sequencer, leaf, out, err);
     if (rc == 0 && leaf->disorder) rc = qn_sequencer_hole(sequencer, id, leaf->disorder, err);
     if (rc == 0) rc = qn_keylist_copy(&leaf->key_list, &leaf->keys, &sequencer->keys, &sequencer->slots[id].keys, err);

@@ -54,6 +54,21 @@ size_t qn_spool_pool_memory(const struct qn_spool_pool *pool)
     return pool->held;
 }
 
+bool qn_spool_pool_has_room(const struct qn_spool_pool *pool, size_t bytes)
+{
+    return pool->held + bytes <= pool->memory;
+}
+
+void qn_spool_pool_take(struct qn_spool_pool *pool, size_t bytes)
+{
+    pool->held += bytes;
+}
+
+void qn_spool_pool_give(struct qn_spool_pool *pool, size_t bytes)
+{
+    pool->held -= bytes;
+}
+
 int qn_spool_pool_file(struct qn_spool_pool *pool, struct qn_err *err)
 {
     static const char name[] = "/spool.XXXXXX";
@@ -85,10 +100,11 @@ static int refuse_write(struct qn_spool_pool *pool, int error, struct qn_err *er
                          (unsigned long long)pool->written, pool->dir);
 }
 
-static int write_at(struct qn_spool_pool *pool, const char *data, size_t size, uint64_t offset, struct qn_err *err)
+int qn_spool_pool_write(struct qn_spool_pool *pool, int fd, const char *data, size_t size, uint64_t offset,
+                        struct qn_err *err)
 {
     while (size > 0) {
-        ssize_t n = pwrite(pool->fd, data, size, (off_t)offset);
+        ssize_t n = pwrite(fd, data, size, (off_t)offset);
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) return refuse_write(pool, n < 0 ? errno : ENOSPC, err);
         data += n;
@@ -99,10 +115,11 @@ static int write_at(struct qn_spool_pool *pool, const char *data, size_t size, u
     return 0;
 }
 
-static int read_at(struct qn_spool_pool *pool, char *out, size_t size, uint64_t offset, struct qn_err *err)
+int qn_spool_pool_read(const struct qn_spool_pool *pool, int fd, char *out, size_t size, uint64_t offset,
+                       struct qn_err *err)
 {
     while (size > 0) {
-        ssize_t n = pread(pool->fd, out, size, (off_t)offset);
+        ssize_t n = pread(fd, out, size, (off_t)offset);
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) return qn_fail_errno(err, QN_EIO, n < 0 ? errno : EIO, "cannot read the spool in '%s'", pool->dir);
         out += n;
@@ -162,7 +179,7 @@ static int spill(struct qn_spool *spool, size_t upto, size_t memory_of_last, str
         uint64_t extent;
         int rc = take_extent(spool->pool, &extent, err);
         if (rc < 0) return rc;
-        rc = write_at(spool->pool, block->memory, used, extent * QN_SPOOL_BLOCK, err);
+        rc = qn_spool_pool_write(spool->pool, spool->pool->fd, block->memory, used, extent * QN_SPOOL_BLOCK, err);
         if (rc < 0) {
             give_extent(spool->pool, extent);
             return rc;
@@ -176,7 +193,7 @@ static int spill(struct qn_spool *spool, size_t upto, size_t memory_of_last, str
 
 static bool crowded(const struct qn_spool *spool, size_t more)
 {
-    return spool->held + more > spool->limit || spool->pool->held + more > spool->pool->memory;
+    return spool->held + more > spool->limit || !qn_spool_pool_has_room(spool->pool, more);
 }
 
 static int add_block(struct qn_spool *spool, struct qn_err *err)
@@ -244,7 +261,8 @@ int qn_spool_read(const struct qn_spool *spool, uint64_t offset, void *out, size
         if (block->memory) {
             memcpy(bytes, block->memory + at, n);
         } else {
-            int rc = read_at(spool->pool, bytes, n, block->extent * QN_SPOOL_BLOCK + at, err);
+            int rc =
+                qn_spool_pool_read(spool->pool, spool->pool->fd, bytes, n, block->extent * QN_SPOOL_BLOCK + at, err);
             if (rc < 0) return rc;
         }
         bytes += n;

@@ -11,6 +11,7 @@
  *     qn_spool_read(&spool, offset, buffer, size, err) ...; qn_spool_clear(&spool);                                */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,8 +26,17 @@ struct qn_spool_pool *qn_spool_pool_new(const char *dir, size_t memory);
 void qn_spool_pool_free(struct qn_spool_pool *pool);              /* its spools are cleared before; NULL is fine */
 uint64_t qn_spool_pool_written(const struct qn_spool_pool *pool); /* bytes that went to disk so far */
 size_t qn_spool_pool_memory(const struct qn_spool_pool *pool);    /* bytes held in memory now */
+/* What others hold of the pool's memory (hold.h). */
+bool qn_spool_pool_has_room(const struct qn_spool_pool *pool, size_t bytes);
+void qn_spool_pool_take(struct qn_spool_pool *pool, size_t bytes);
+void qn_spool_pool_give(struct qn_spool_pool *pool, size_t bytes);
 /* A new temporary file without a name, for reading and writing: a descriptor or QN_EIO. The caller closes it. */
 int qn_spool_pool_file(struct qn_spool_pool *pool, struct qn_err *err);
+/* Into and out of such a file, whole. QN_EIO. */
+int qn_spool_pool_write(struct qn_spool_pool *pool, int fd, const char *data, size_t size, uint64_t offset,
+                        struct qn_err *err);
+int qn_spool_pool_read(const struct qn_spool_pool *pool, int fd, char *out, size_t size, uint64_t offset,
+                       struct qn_err *err);
 
 struct qn_spool_block {
     char *memory;    /* NULL: on disk */

@@ -58,24 +58,13 @@ struct qn_emit *qn_writer_begin(struct qn_writer *writer)
     return &writer->emit;
 }
 
-static int hand_rows(struct qn_writer *writer, struct qn_err *err)
-{
-    struct qn_sink *sink = writer->sink;
-    const struct qn_emit *emit = &writer->emit;
-    if (!sink->single_rows) return sink->class->rows(sink, emit->bytes.data, emit->bytes.size, emit->count, err);
-    int rc = 0;
-    for (size_t i = 0; i < emit->count && rc == 0; i++) {
-        rc = sink->class->rows(sink, emit->bytes.data + emit->rows[i].offset, emit->rows[i].size, 1, err);
-    }
-    return rc;
-}
-
 static int hand_over(struct qn_writer *writer, struct qn_err *err)
 {
     struct qn_sink *sink = writer->sink;
+    const struct qn_buf *bytes = &writer->emit.bytes;
     if (writer->emit.count == 0) return 0;
     int rc = sink->class->leaf_begin(sink, 1, err);
-    if (rc == 0) rc = hand_rows(writer, err);
+    if (rc == 0) rc = sink->class->rows(sink, bytes->data, bytes->size, writer->emit.count, err);
     if (rc == 0) rc = sink->class->leaf_end(sink, err);
     qn_buf_clear(&writer->emit.bytes);
     writer->emit.count = writer->emit.encoded = 0;

@@ -17,6 +17,8 @@ struct file_sink {
     struct qn_output output;
     struct qn_output_names names; /* of a file; empty for streams */
     char *name;                   /* of a stream, for messages */
+    char tail[2];                 /* of a JSON array: the last bytes, which may be a comma that no row follows */
+    size_t tail_size;
     bool stream;
     bool ours; /* the descriptor is closed by us */
     bool over; /* published, kept or discarded */
@@ -41,12 +43,28 @@ static int leaf_begin(struct qn_sink *sink, uint64_t leaf, struct qn_err *err)
     return of(sink)->over ? qn_fail(err, QN_ESTATE, "rows for an output that is closed") : 0;
 }
 
+/* All but the last two bytes so far. */
+static int add_array(struct file_sink *file, const char *data, size_t size, struct qn_err *err)
+{
+    char *tail = file->tail;
+    size_t known = file->tail_size + size;
+    size_t from_tail = known > sizeof file->tail ? known - sizeof file->tail : 0;
+    if (from_tail > file->tail_size) from_tail = file->tail_size;
+    int rc = add(file, tail, from_tail, err);
+    memmove(tail, tail + from_tail, file->tail_size - from_tail);
+    file->tail_size -= from_tail;
+    size_t kept = sizeof file->tail - file->tail_size;
+    if (kept > size) kept = size;
+    if (rc == 0) rc = add(file, data, size - kept, err);
+    memcpy(tail + file->tail_size, data + size - kept, kept);
+    file->tail_size += kept;
+    return rc;
+}
+
 static int rows(struct qn_sink *sink, const char *data, size_t size, uint64_t row_count, struct qn_err *err)
 {
     struct file_sink *file = of(sink);
-    int rc = 0;
-    if (file->format == QN_SINK_JSON && sink->rows_written > 0) rc = add(file, ",\n", 2, err);
-    if (rc == 0) rc = add(file, data, size, err);
+    int rc = file->format == QN_SINK_JSON ? add_array(file, data, size, err) : add(file, data, size, err);
     if (rc == 0) sink->rows_written += row_count;
     return rc;
 }
@@ -85,7 +103,7 @@ static int finish(struct file_sink *file, struct qn_err *err)
 {
     int rc = 0;
     if (file->format == QN_SINK_JSON) {
-        rc = file->sink.rows_written > 0 ? add(file, "\n]\n", 3, err) : add(file, "]\n", 2, err);
+        rc = file->tail_size > 0 ? add(file, "\n]\n", 3, err) : add(file, "]\n", 2, err);
     }
     return rc == 0 ? qn_output_flush(&file->output, err) : rc;
 }
@@ -300,7 +318,6 @@ int qn_file_sink_open(const struct qn_file_sink_options *options, struct qn_sink
     struct file_sink *file = qn_calloc(1, sizeof *file);
     if (!file) return qn_fail(err, QN_ENOMEM, "out of memory for the output");
     file->sink.class = &file_class;
-    file->sink.single_rows = options->format == QN_SINK_JSON;
     file->format = options->format;
     file->optional = options->optional;
     file->output.fd = -1;

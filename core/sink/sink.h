@@ -16,8 +16,8 @@
 struct qn_sink;
 
 struct qn_sink_class {
-    /* Bytes of whole rows as the encoder wrote them; `rows` of them, offsets not needed. JSON arrays: rows are
-     * handed one call a row, so that the sink can put commas between. */
+    /* The next bytes of the rows as the encoder wrote them, cut anywhere; row_count rows more are on their way. Of a JSON
+     * array every row has its comma; the sink leaves the last one out. */
     int (*leaf_begin)(struct qn_sink *sink, uint64_t leaf, struct qn_err *err);
     int (*rows)(struct qn_sink *sink, const char *data, size_t size, uint64_t row_count, struct qn_err *err);
     int (*leaf_end)(struct qn_sink *sink, struct qn_err *err);
@@ -36,5 +36,4 @@ struct qn_sink_class {
 struct qn_sink {
     const struct qn_sink_class *class;
     uint64_t rows_written, bytes_written; /* taken from the callers; they may still sit in a buffer */
-    bool single_rows;                     /* rows() wants one row a call */
 };

@@ -261,7 +261,7 @@ static void test_raw(void **state)
     assert_int_equal(batch->encoded_count, 3);
     qn_batch_unref(batch);
     batch = rows_of(json, body, NULL);
-    assert_bytes(batch, "{\"a\": 1.50, \"b\":\"\\ud800\"}{\"c\":[1,2]}\"x\"");
+    assert_bytes(batch, "{\"a\": 1.50, \"b\":\"\\ud800\"},\n{\"c\":[1,2]},\n\"x\",\n");
     qn_batch_unref(batch);
     qn_plan_unref(ndjson);
     qn_plan_unref(json);
@@ -317,6 +317,7 @@ static void test_one_line(void **state)
     (void)state;
     char text[700];
     memset(text, 'x', sizeof text);
+    text[300] = '\t';
     for (size_t size = 0; size <= sizeof text; size += 50) assert_true(qn_text_one_line(text, size));
     for (size_t at = 0; at < sizeof text; at += 37) {
         text[at] = at % 2 ? '\n' : '\r';

@@ -24,7 +24,7 @@ struct record {
     size_t padding;   /* bytes more in each row, at most 100 */
 };
 
-static struct qn_batch *batch_of(const struct record *records, size_t count, bool json)
+static struct qn_batch *batch_of(const struct record *records, size_t count)
 {
     static char dots[100];
     memset(dots, '.', sizeof dots);
@@ -41,7 +41,7 @@ static struct qn_batch *batch_of(const struct record *records, size_t count, boo
             if (record->rows > 0) {
                 qn_buf_add_fmt(&bytes, "%llu.%d@%lld", (unsigned long long)record->key, r, (long long)record->owner_ms);
                 qn_buf_add(&bytes, dots, record->padding);
-                if (!json) qn_buf_add_byte(&bytes, '\n');
+                qn_buf_add_byte(&bytes, '\n');
             }
             row.size = (uint32_t)(bytes.size - row.offset);
             if (record->key) row.key = qn_hash_bytes(&record->key, sizeof record->key);
@@ -103,7 +103,7 @@ static void close_bench(struct bench *bench)
 static void add(struct bench *bench, uint32_t leaf, uint32_t page, const struct record *records, size_t count)
 {
     struct qn_err err;
-    struct qn_batch *batch = batch_of(records, count, bench->memory.sink.single_rows);
+    struct qn_batch *batch = batch_of(records, count);
     assert_int_equal(qn_sequencer_add(bench->sequencer, leaf, page, batch, &err), 0);
     qn_batch_unref(batch);
 }
@@ -404,7 +404,7 @@ static void test_wrong_calls(void **state)
     struct qn_err err;
     struct qn_advance done;
     open_bench(&b, 2, RULES);
-    struct qn_batch *batch = batch_of((struct record[]){{1, 10, 1, 0}}, 1, false);
+    struct qn_batch *batch = batch_of((struct record[]){{1, 10, 1, 0}}, 1);
     assert_int_equal(qn_sequencer_add(b.sequencer, 1, 1, batch, &err), QN_ESTATE);
     assert_int_equal(qn_sequencer_finish(b.sequencer, 1, 0, NULL, &err), QN_ESTATE);
     begin(&b, 1);
@@ -459,7 +459,7 @@ static void test_items(void **state)
     assert_int_equal(qn_sequencer_new(&options, &sequencer, &err), 0);
     for (int i = 0; i < 2; i++) {
         uint32_t leaf = qn_tree_take(tree);
-        struct qn_batch *batch = batch_of((struct record[]){{1, 10, 1, 0}, {1, 10, 1, 0}, {2, -1, 1, 0}}, 3, false);
+        struct qn_batch *batch = batch_of((struct record[]){{1, 10, 1, 0}, {1, 10, 1, 0}, {2, -1, 1, 0}}, 3);
         assert_int_equal(qn_sequencer_begin(sequencer, leaf, &err), 0);
         assert_int_equal(qn_sequencer_add(sequencer, leaf, 1, batch, &err), 0);
         assert_int_equal(qn_sequencer_finish(sequencer, leaf, 1, NULL, &err), 0);
@@ -554,8 +554,7 @@ static void check_holes(struct bench *b, const struct record *all)
     gaps_found += count;
 }
 
-static char *random_run(uint64_t seed, const struct record *all, struct qn_sequencer_options options, bool json,
-                        uint64_t *spooled)
+static char *random_run(uint64_t seed, const struct record *all, struct qn_sequencer_options options, uint64_t *spooled)
 {
     struct bench b;
     struct qn_rng rng;
@@ -564,16 +563,6 @@ static char *random_run(uint64_t seed, const struct record *all, struct qn_seque
     qn_rng_seed(&rng, seed);
     open_bench(&b, HOURS, options);
     b.memory.note_calls = false;
-    qn_sequencer_free(b.sequencer); /* again, with a sink that wants single rows */
-    b.store->class->free(b.store);
-    b.store = NULL;
-    options.tree = b.tree;
-    options.sink = &b.memory.sink;
-    options.spool_dir = b.dir;
-    b.memory.sink.single_rows = json;
-    b.memory.end = QN_MEMORY_OPEN;
-    assert_int_equal(qn_sequencer_new(&options, &b.sequencer, NULL), 0);
-    b.store = qn_memory_store_new();
     for (;;) {
         uint32_t leaf = count < 4 ? qn_tree_take(b.tree) : 0;
         if (leaf)
@@ -619,21 +608,16 @@ static void test_random_orders(void **state)
     struct qn_sequencer_options roomy = RULES, narrow = RULES;
     narrow.leaf_memory = 1; /* every block goes to disk, early pages too */
     narrow.memory = 1;
-    for (int json = 0; json < 2; json++) {
-        char *expected = NULL;
-        for (uint64_t seed = 1; seed <= 40; seed++) {
-            uint64_t spooled;
-            char *text = random_run(seed, all, seed % 2 ? roomy : narrow, json, &spooled);
-            if (seed % 2 == 0) assert_true(spooled > 0);
-            if (!expected) {
-                expected = text;
-                continue;
-            }
-            assert_string_equal(text, expected);
-            free(text);
-        }
+    char *expected = NULL;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        uint64_t spooled;
+        char *text = random_run(seed, all, seed % 2 ? roomy : narrow, &spooled);
+        if (seed % 2 == 0) assert_true(spooled > 0);
+        if (expected) assert_string_equal(text, expected);
         free(expected);
+        expected = text;
     }
+    free(expected);
 }
 
 /* Whatever the order in which leaves become whole, every gap that a neighbour could see has its name. */
@@ -650,7 +634,7 @@ static void test_random_gaps(void **state)
     }
     for (uint64_t seed = 1; seed <= 60; seed++) {
         uint64_t spooled;
-        free(random_run(seed, all, RULES, false, &spooled));
+        free(random_run(seed, all, RULES, &spooled));
     }
     assert_true(gaps_found > 60);
 }
@@ -724,8 +708,8 @@ static void test_without_memory(void **state)
         struct bench b;
         struct qn_err err;
         open_bench(&b, 2, RULES);
-        struct qn_batch *first = batch_of((struct record[]){{1, 10, 1, 0}, {2, HOUR, 1, 0}}, 2, false);
-        struct qn_batch *second = batch_of((struct record[]){{2, HOUR, 1, 0}}, 1, false);
+        struct qn_batch *first = batch_of((struct record[]){{1, 10, 1, 0}, {2, HOUR, 1, 0}}, 2);
+        struct qn_batch *second = batch_of((struct record[]){{2, HOUR, 1, 0}}, 1);
         struct qn_advance done = {0};
         qn_tree_take(b.tree);
         qn_tree_take(b.tree);

@@ -38,7 +38,7 @@ static int put_leaf(struct qn_sink *sink, uint64_t leaf, const char *const *rows
 }
 
 static const char *const csv_rows[] = {"1,2\r\n", "3,\"4\"\r\n", NULL};
-static const char *const json_rows[] = {"{\"a\":1}", "{\"a\":2}", NULL};
+static const char *const json_rows[] = {"{\"a\":1},\n", "{\"a\":2},\n", NULL};
 static const char *const line_rows[] = {"{\"a\":1}\n", "{\"a\":2}\n", NULL};
 static const char *const no_rows[] = {NULL};
 
