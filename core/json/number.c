@@ -123,10 +123,31 @@ static double read_double(const char *text)
     return locale ? strtod_l(text, NULL, locale) : strtod(text, NULL);
 }
 
+/* Most numbers of an API have few decimals: digits / 10^k is then the double nearest to that decimal, as both are
+ * exact, and there is no other decimal of 15 digits so near. 0: not so. */
+static size_t few_decimals(double value, char *out, int64_t *exponent)
+{
+    static const double powers[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
+    const double magnitude = fabs(value);
+    for (size_t k = 0; k < sizeof powers / sizeof *powers && magnitude * powers[k] < 1e15; k++) {
+        uint64_t whole = (uint64_t)(magnitude * powers[k] + 0.5);
+        if ((double)whole / powers[k] != magnitude) continue;
+        size_t count = 1;
+        for (uint64_t rest = whole; rest >= 10; rest /= 10) count++;
+        for (size_t i = count; i > 0; i--, whole /= 10) out[i - 1] = (char)('0' + whole % 10);
+        *exponent = (int64_t)count - (int64_t)k;
+        while (count > 1 && out[count - 1] == '0') count--;
+        return count;
+    }
+    return 0;
+}
+
 /* The shortest digits that read back as value (finite, not 0), in out (18 bytes), and their exponent. */
 static size_t shortest(double value, char *out, int64_t *exponent)
 {
     char text[QN_NUMBER_TEXT_SIZE];
+    size_t few = few_decimals(value, out, exponent);
+    if (few > 0) return few;
     locale_t locale = plain_locale(), before = (locale_t)0;
     if (locale) before = uselocale(locale);
     /* 15 digits survive the way through a normal double, so there is nothing shorter that differs from them

@@ -268,6 +268,40 @@ static int l_view_index(lua_State *L)
     return 1;
 }
 
+static int l_next_element(lua_State *L)
+{
+    struct view *view = check_view(L, 1);
+    lua_Integer place = lua_tointeger(L, 2) + 1;
+    qn_node node = element(view, place);
+    if (node == QN_NONE) return 0;
+    lua_pushinteger(L, place);
+    return 1 + push_below(L, 1, view, node);
+}
+
+/* ipairs; upvalue 1: Lua's own. Over a view it does without a metamethod for each element. */
+static int l_ipairs(lua_State *L)
+{
+    luaL_checkany(L, 1);
+    lua_settop(L, 1);
+    if (!test_view(L, 1)) {
+        lua_pushvalue(L, lua_upvalueindex(1));
+        lua_insert(L, 1);
+        lua_call(L, 1, 3);
+        return 3;
+    }
+    lua_pushcfunction(L, l_next_element);
+    lua_insert(L, 1);
+    lua_pushinteger(L, 0);
+    return 3;
+}
+
+void qn_view_set_ipairs(lua_State *L)
+{
+    lua_getglobal(L, "ipairs");
+    lua_pushcclosure(L, l_ipairs, 1);
+    lua_setglobal(L, "ipairs");
+}
+
 static int l_view_newindex(lua_State *L)
 {
     return luaL_error(L, "records are read-only; copy with quern.table(rec)");

@@ -22,3 +22,5 @@ void qn_view_scope_begin(lua_State *L);
 void qn_view_scope_end(lua_State *L);
 /* Pushes the view at index copied into tables, whole. Raises for a view that is dead, or anything else. */
 void qn_view_push_copy(lua_State *L, int index);
+/* Puts an ipairs in the place of Lua's that knows views. */
+void qn_view_set_ipairs(lua_State *L);

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "lua/bind.h"
+#include "lua/bind_view.h"
 #include "lua/luax.h"
 #include "lua/sim.h"
 
@@ -131,6 +132,7 @@ static int open_state(lua_State *L)
     else
         lua_gc(L, LUA_GCINC, 120, 400, 0); /* little may pile up: what Lua holds is small, what it points to is not */
     guard_strings(L);
+    qn_view_set_ipairs(L);
     set_paths(L, options->lib_dir);
     qn_lua_open_types(L);
     preload(L, pure_modules, COUNT(pure_modules), false);

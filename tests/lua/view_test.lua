@@ -51,6 +51,17 @@ t.test("elements in any order", function()
   t.equal(list[999], 999)
 end)
 
+t.test("ipairs stays Lua's own for everything else", function()
+  local seen = {}
+  for i, value in ipairs { "a", "b" } do seen[i] = value end
+  t.equal(table.concat(seen, ","), "a,b")
+  for _ in ipairs(setmetatable({}, { __index = function(_, i) return i < 3 and i * 2 or nil end })) do seen[#seen + 1] = "x" end
+  t.equal(#seen, 4)
+  for _ in ipairs(view.open('{"1":2}')) do error("an object has no elements") end
+  t.equal(pcall(ipairs), false)
+  t.equal(pcall(function() for _ in ipairs(nil) do error("unreached") end end), false)
+end)
+
 t.test("ipairs goes through nulls to the end", function()
   local seen = {}
   for i, value in ipairs(view.open(TEXT).list) do seen[i] = view.is_view(value) and "view" or tostring(value) end

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <locale.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -95,6 +96,34 @@ static void round_trip(void **state)
     }
 }
 
+/* A decimal of up to 15 digits is written as it was read, without the zeros that say nothing. */
+static void few_decimals(void **state)
+{
+    struct qn_rng rng;
+    (void)state;
+    qn_rng_seed(&rng, 11);
+    for (int i = 0; i < 50000; i++) {
+        char wanted[48], text[QN_NUMBER_TEXT_SIZE];
+        int decimals = (int)(qn_rng_next(&rng) % 9);
+        uint64_t limit = 1;
+        for (uint64_t digits = qn_rng_next(&rng) % 15 + 1; digits > 0; digits--) limit *= 10;
+        uint64_t whole = qn_rng_next(&rng) % limit, power = 1;
+        for (int k = 0; k < decimals; k++) power *= 10;
+        snprintf(wanted, sizeof wanted, "%llu.%0*llu", (unsigned long long)(whole / power), decimals,
+                 (unsigned long long)(whole % power));
+        if (decimals == 0) *strchr(wanted, '.') = 0;
+        for (size_t end = strlen(wanted); decimals > 0 && (wanted[end - 1] == '0' || wanted[end - 1] == '.'); end--) {
+            bool point = wanted[end - 1] == '.';
+            wanted[end - 1] = 0;
+            if (point) break;
+        }
+        double value = strtod(wanted, NULL);
+        if (value != 0 && value < 1e-5) continue; /* written with an exponent */
+        qn_number_format(value, false, text);
+        assert_string_equal(text, wanted);
+    }
+}
+
 static int compare(const char *a, const char *b)
 {
     int order = qn_number_compare(a, strlen(a), b, strlen(b));
@@ -179,9 +208,9 @@ static int nothing_left(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(strings),    cmocka_unit_test(numbers), cmocka_unit_test(round_trip),
-        cmocka_unit_test(comparison), cmocka_unit_test(minify),  cmocka_unit_test(caps),
-        cmocka_unit_test(locales),    cmocka_unit_test(cutting),
+        cmocka_unit_test(strings),      cmocka_unit_test(numbers),    cmocka_unit_test(round_trip),
+        cmocka_unit_test(few_decimals), cmocka_unit_test(comparison), cmocka_unit_test(minify),
+        cmocka_unit_test(caps),         cmocka_unit_test(locales),    cmocka_unit_test(cutting),
     };
     qn_buf_init(&out, QN_BUF_NO_CAP);
     return cmocka_run_group_tests(tests, NULL, nothing_left);
