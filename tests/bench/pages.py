@@ -1,18 +1,20 @@
-"""Pages of conversations for the bench: 4 KB a record, 1,000 records a page, 16 pages a day, laid out for a static file server.
+"""Pages of conversations for the bench: 4 KB a record, 1,000 records a page, laid out for a static file server: DAY/NUMBER.json.
 
-A size of N pages is N / 16 days. Only the first DISTINCT pages are files of their own; later days are links to them.
+N pages are N / PER_DAY days. Only the first DISTINCT pages are files of their own; later days are links to them, so that gigabytes
+cost the disk a quarter of one.
 """
+import datetime
 import json
 import os
 import random
 
-PER_PAGE, PER_DAY, DISTINCT = 1000, 16, 64
-EPOCH_DAY = 19723  # 2024-01-01
+PER_PAGE, DISTINCT = 1000, 64
+FIRST_DAY = datetime.date(2024, 1, 1)
+FORM = "2"  # another name for other contents: pages of an older form are left alone
 
 
 def day_name(number):
-    import datetime
-    return (datetime.date(1970, 1, 1) + datetime.timedelta(days=EPOCH_DAY + number)).isoformat()
+    return (FIRST_DAY + datetime.timedelta(days=number)).isoformat()
 
 
 def identifier(rng):
@@ -31,52 +33,65 @@ def segment(rng, start, kind):
                  "segmentType": kind, "disconnectType": rng.choice(["peer", "client", "transfer"])}
 
 
-def session(rng, start, media, metrics):
+def session(rng, start, metrics, kinds):
     segments, at = [], start
-    for kind in ("alert", "interact", "wrapup"):
+    for kind in kinds:
         at, one = segment(rng, at, kind)
         segments.append(one)
-    return {"ani": "tel:+1555%07d" % rng.randrange(10000000), "direction": "inbound", "dnis": "tel:+18005550100", "mediaType": media,
+    return {"ani": "tel:+1555%07d" % rng.randrange(10000000), "direction": "inbound", "dnis": "tel:+18005550100", "mediaType": "voice",
             "metrics": [{"emitDate": moment(start), "name": name, "value": rng.randrange(600000)} for name in metrics],
             "provider": "Edge", "remote": 'Caller "%d" O\'Neil' % rng.randrange(1000), "segments": segments, "sessionId": identifier(rng)}
 
 
+PEOPLE = [("customer", ["nConnected"], ["interact"]), ("ivr", ["tIvr", "nFlow", "tFlow"], ["ivr"]),
+          ("acd", ["tAcd", "nOffered", "tAcdWait"], ["interact"]),
+          ("agent", ["tAlert", "tAnswered", "tTalk", "tHeld", "tAcw", "tHandle", "tTalkComplete", "nTransferred"],
+           ["alert", "interact", "wrapup"])]
+
+
 def record(rng, number):
     start = number * 400
-    people = [("customer", ["nConnected"]), ("ivr", ["tIvr", "nFlow", "tFlow"]), ("acd", ["tAcd", "nOffered", "tAcdWait"]),
-              ("agent", ["tAlert", "tAnswered", "tTalk", "tHeld", "tAcw", "tHandle", "tTalkComplete", "nTransferred"])]
     return {
         "conversationEnd": moment(start + rng.randrange(900000)), "conversationId": identifier(rng), "conversationStart": moment(start),
         "divisionIds": [identifier(rng)], "mediaStatsMinConversationMos": (rng.randrange(1000, 5000) // 2 * 2 + 1) / 1000,  # never a whole number
         "originatingDirection": "inbound",
         "participants": [{"participantId": identifier(rng), "participantName": "%s, J\u00fcrgen \u5c71" % purpose, "purpose": purpose,
-                          "sessions": [session(rng, start, "voice", metrics)], "userId": identifier(rng)} for purpose, metrics in people],
+                          "sessions": [session(rng, start, metrics, kinds)], "userId": identifier(rng)} for purpose, metrics, kinds in PEOPLE],
     }
 
 
-def write_page(path, rng, number, page):
-    records = [record(rng, number * PER_PAGE + i) for i in range(PER_PAGE)]
-    text = json.dumps({"conversations": records, "pageCount": PER_DAY, "pageNumber": page, "totalHits": PER_DAY * PER_PAGE},
-                      ensure_ascii=False, separators=(",", ":"))
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
+class Layout:
+    """The pages of a folder. `per_day`: pages of a day, the length of one walk."""
 
+    def __init__(self, folder, per_day):
+        self.folder, self.per_day = os.path.join(folder, "%s-%d" % (FORM, per_day)), per_day
+        os.makedirs(self.folder, exist_ok=True)
 
-def lay_out(folder, pages):
-    """Makes the pages that are not there yet; returns the names of the days and the number of bytes."""
-    size, days = 0, []
-    for number in range(pages):
-        day, page = day_name(number // PER_DAY), number % PER_DAY + 1
-        if page == 1:
-            os.makedirs(os.path.join(folder, day), exist_ok=True)
-            days.append(day)
-        path = os.path.join(folder, day, "%d.json" % page)
-        if not os.path.exists(path):
-            if number < DISTINCT:
-                write_page(path + ".new", random.Random(number), number, page)
-                os.rename(path + ".new", path)
-            else:
-                original = number % DISTINCT
-                os.symlink(os.path.join("..", day_name(original // PER_DAY), "%d.json" % page), path)
-        size += os.path.getsize(path)
-    return days, size
+    def path(self, number):
+        return os.path.join(self.folder, day_name(number // self.per_day), "%d.json" % (number % self.per_day + 1))
+
+    def write(self, number):
+        rng = random.Random(number)
+        text = json.dumps({"conversations": [record(rng, number * PER_PAGE + i) for i in range(PER_PAGE)], "pageCount": self.per_day,
+                           "pageNumber": number % self.per_day + 1, "totalHits": self.per_day * PER_PAGE},
+                          ensure_ascii=False, separators=(",", ":"))
+        path = self.path(number)
+        with open(path + ".new", "w", encoding="utf-8") as file:
+            file.write(text)
+        os.rename(path + ".new", path)
+
+    def days(self, pages):
+        """Makes the pages that are not there yet; the names of the days that hold them, and their bytes."""
+        size, names = 0, []
+        for number in range(pages):
+            path = self.path(number)
+            if number % self.per_day == 0:
+                names.append(day_name(number // self.per_day))
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+            if not os.path.exists(path):
+                if number < DISTINCT:
+                    self.write(number)
+                else:
+                    os.symlink(os.path.relpath(self.path(number % DISTINCT), os.path.dirname(path)), path)
+            size += os.path.getsize(path)
+        return names, size

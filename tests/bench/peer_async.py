@@ -1,9 +1,8 @@
 """The concurrent peer: httpx and asyncio, four days side by side, rows in order.
 
-    peer_async.py URL columns|transform DAY...
+    peer_async.py URL columns|transform|raw DAY...
 """
 import asyncio
-import csv
 import sys
 
 import httpx
@@ -26,7 +25,7 @@ async def read_day(client, gate, day, make):
 
 async def main():
     url, mode, days = sys.argv[1], sys.argv[2], sys.argv[3:]
-    writer = csv.DictWriter(sys.stdout, fieldnames=peer_rows.NAMES[mode])
+    writer = peer_rows.writer(mode, sys.stdout)
     writer.writeheader()
     gate = asyncio.Semaphore(4)
     async with httpx.AsyncClient(base_url=url, timeout=60) as client:

@@ -1,8 +1,7 @@
-"""The peer as such reports are written: requests, response.json(), one list of everything, csv.DictWriter.
+"""The peer as such reports are written: requests, response.json(), one list of everything, csv.DictWriter (peer_rows.py makes it).
 
-    peer_requests.py URL columns|transform DAY...
+    peer_requests.py URL columns|transform|raw DAY...
 """
-import csv
 import sys
 
 import requests
@@ -23,7 +22,7 @@ def main():
                 everything.extend(data["conversations"])
                 count = data["pageCount"]
                 page += 1
-    writer = csv.DictWriter(sys.stdout, fieldnames=peer_rows.NAMES[mode])
+    writer = peer_rows.writer(mode, sys.stdout)
     writer.writeheader()
     for record in everything:
         writer.writerow(peer_rows.ROWS[mode](record))

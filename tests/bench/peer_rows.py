@@ -1,4 +1,7 @@
-"""What the Python peers share: the rows that columns.lua and transform.lua make, in the style such scripts have."""
+"""What the Python peers share: the rows that columns.lua, transform.lua and raw.lua make, in the style such scripts have."""
+import csv
+import json
+
 METRICS = ["tAlert", "tAnswered", "tTalk", "tHeld", "tAcw", "tHandle"]
 NAMES = {
     "columns": ["conversation", "start", "end", "direction", "mos", "caller", "remote", "agent", "agent_name", "queue", "disconnect", "talk_ms"],
@@ -36,4 +39,25 @@ def transform(record):
     return row
 
 
-ROWS = {"columns": columns, "transform": transform}
+def raw(record):
+    return record
+
+
+class JsonLines:
+    """Looks like a csv.DictWriter, writes a record a line."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def writeheader(self):
+        pass
+
+    def writerow(self, row):
+        self.file.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+
+def writer(mode, file):
+    return JsonLines(file) if mode == "raw" else csv.DictWriter(file, fieldnames=NAMES[mode])
+
+
+ROWS = {"columns": columns, "transform": transform, "raw": raw}

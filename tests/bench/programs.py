@@ -1,0 +1,48 @@
+"""The programs of the bench: quern, the bare receive loop, curl, and the Python peers."""
+import datetime
+import os
+import subprocess
+
+from measure import HERE, Failed, Program
+
+PYTHON = "/usr/bin/python3"  # the one that has Debian's python3-httpx and python3-requests
+AT_ONCE = 4  # quern's own default of leaves side by side; the bare loop, curl and the concurrent peer do the same
+PEERS = {"peer_lean": None, "peer_requests": "requests", "peer_async": "httpx"}  # and the module that each needs
+
+
+def day_behind(day):
+    return (datetime.date.fromisoformat(day) + datetime.timedelta(days=1)).isoformat()
+
+
+def has_module(name):
+    return subprocess.run([PYTHON, "-c", "import " + name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+
+class Programs:
+    def __init__(self, build, layout, peers=HERE):
+        self.build, self.layout, self.folder = build, layout, peers
+        self.quern_path = os.path.join(build, "core/cli/quern")
+        self.peers = [name for name, module in PEERS.items() if module is None or has_module(module)]
+        self.left_out = [name for name in PEERS if name not in self.peers]
+        if not os.path.exists(self.quern_path):
+            raise Failed("there is no program at %s; type: ./dev build release" % self.quern_path)
+
+    def query(self, name, script, url, *words):
+        return Program(name, [self.quern_path, "run", os.path.join(HERE, script + ".lua"), *words], {"BENCH_URL": url})
+
+    def quern(self, script, days, url):
+        return self.query("quern " + script, script, url, "-p", "from=" + days[0], "-p", "to=" + day_behind(days[-1]))
+
+    def receive(self, name, urls, *words, at_once=AT_ONCE):
+        return Program(name, [os.path.join(self.build, "tests/bench/receive"), "--at-once", str(at_once), *words], text="".join(urls))
+
+    def receive_pages(self, name, days, url, *words):
+        return self.receive(name, ["%s/page?day=%s&pageNumber=%d&pageSize=1000\n" % (url, day, page)
+                                   for day in days for page in range(1, self.layout.per_day + 1)], *words)
+
+    def peer(self, name, mode, days, url):
+        return Program("%s, %s" % (name, mode), [PYTHON, os.path.join(self.folder, name + ".py"), url, mode, *days])
+
+    def curl(self, name, days, url, *words):
+        urls = ["%s/page?day=%s&pageNumber=[1-%d]&pageSize=1000" % (url, day, self.layout.per_day) for day in days]
+        return Program(name, ["curl", "-s", *words, *[word for one in urls for word in (one, "-o", "/dev/null")]])

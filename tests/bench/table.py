@@ -1,0 +1,49 @@
+"""The table of the bench on stdout, and its raw figures in a JSON file."""
+import json
+import os
+
+HEAD = ("%-34s %10s %10s %10s %12s %18s", ("", "CPU s/GB", "wall s/GB", "peak MB", "server s/GB", "CPU/(recv+index)"))
+
+
+class Table:
+    def __init__(self, about):
+        self.raw = {"about": about, "parts": {}, "marks": []}
+
+    def title(self, text):
+        print("\n" + text, flush=True)
+
+    def line(self, name, text):
+        print("  %-32s %s" % (name, text), flush=True)
+
+    def rates(self, part, found, size, limit=None):
+        """Programs that read pages: figures a gigabyte."""
+        print(HEAD[0] % HEAD[1])
+        for name, one in found.items():
+            print("  %-32s %10.3f %10.3f %10.1f %12.3f %18s" % (
+                name, one["cpu"] / size * 1e9, one["wall"] / size * 1e9, one["rss"] / 1e6, one["server_cpu"] / size * 1e9,
+                "%.2f" % (one["cpu"] / limit["cpu"]) if limit else ""), flush=True)
+        self.keep(part, {"bytes": size, "programs": found})
+
+    def keep(self, part, figures):
+        self.raw["parts"][part] = figures
+
+    def mark(self, what, figure, most=None, least=None, form="%.3f"):
+        """A figure that may be at most, or has to be at least, so much."""
+        met = figure <= most if least is None else figure >= least
+        self.raw["marks"].append({"what": what, "figure": figure, "most": most, "least": least, "form": form, "met": met})
+
+    def marks(self):
+        """All marks, and how many are met."""
+        marks = self.raw["marks"]
+        if not marks:
+            return
+        print()
+        for mark in marks:
+            bound = "at most " + mark["form"] % mark["most"] if mark["least"] is None else "at least " + mark["form"] % mark["least"]
+            print("mark: %-54s | %10s | %-18s | %s" % (mark["what"], mark["form"] % mark["figure"], bound, "met" if mark["met"] else "NOT met"))
+        print("%d of %d marks met" % (sum(mark["met"] for mark in marks), len(marks)))
+
+    def save(self, path):
+        with open(path + ".new", "w", encoding="utf-8") as file:
+            json.dump(self.raw, file, indent=1)
+        os.rename(path + ".new", path)
