@@ -165,35 +165,39 @@ int qn_hold_seal(struct qn_hold *hold, struct qn_err *err)
     return crowded(hold) ? spill(hold, err) : close_block(hold, err);
 }
 
-static int replay_file(const struct qn_hold *hold, struct qn_sink *sink, struct qn_err *err)
+/* Out of the file in parts; its rows are told with the first. */
+static int deliver_file(struct qn_hold *hold, struct qn_sink *sink, struct qn_err *err)
 {
-    uint64_t rows = hold->file_rows;
-    char *buffer = qn_malloc(READ_AHEAD);
-    if (!buffer) return qn_fail(err, QN_ENOMEM, "out of memory to read the spool");
-    int rc = 0;
-    for (uint64_t at = 0; rc == 0 && at < hold->in_file;) {
-        uint64_t left = hold->in_file - at;
-        size_t n = left < READ_AHEAD ? (size_t)left : READ_AHEAD;
-        rc = qn_spool_pool_read(hold->pool, hold->fd, buffer, n, at, err);
-        if (rc == 0) rc = sink->class->rows(sink, buffer, n, rows, err);
-        rows = 0; /* told with the first */
-        at += n;
-    }
-    qn_free(buffer);
+    uint64_t left = hold->in_file - hold->delivered_file;
+    size_t size = left < READ_AHEAD ? (size_t)left : READ_AHEAD;
+    int rc = qn_buf_reserve(&hold->block, size) < 0 ? qn_fail(err, QN_ENOMEM, "out of memory to read the spool") : 0;
+    if (rc == 0) rc = qn_spool_pool_read(hold->pool, hold->fd, hold->block.data, size, hold->delivered_file, err);
+    if (rc == 0) rc = sink->class->rows(sink, hold->block.data, size, hold->file_rows, err);
+    hold->file_rows = 0;
+    hold->delivered_file += size;
     return rc;
 }
 
-int qn_hold_replay(const struct qn_hold *hold, struct qn_sink *sink, struct qn_err *err)
+static int deliver_piece(struct qn_hold *hold, struct qn_sink *sink, struct qn_err *err)
 {
-    int rc = hold->in_file > 0 ? replay_file(hold, sink, err) : 0;
-    for (size_t i = 0; rc == 0 && i < hold->count; i++) {
-        const struct qn_hold_piece *piece = &hold->pieces[i];
-        rc = sink->class->rows(sink, qn_bytes_data(piece->bytes) + piece->offset, piece->size, piece->rows, err);
-    }
-    if (rc == 0 && hold->block.size > 0) {
-        rc = sink->class->rows(sink, hold->block.data, hold->block.size, hold->block_rows, err);
-    }
+    struct qn_hold_piece *piece = &hold->pieces[hold->delivered++];
+    const char *data = qn_bytes_data(piece->bytes) + piece->offset;
+    int rc = sink->class->rows(sink, data, piece->size, piece->rows, err);
+    qn_bytes_unref(piece->bytes);
+    piece->bytes = NULL;
     return rc;
+}
+
+int qn_hold_deliver(struct qn_hold *hold, struct qn_sink *sink, struct qn_err *err)
+{
+    int rc = hold->block.size > 0 ? close_block(hold, err) : 0;
+    if (rc < 0) return rc;
+    if (hold->delivered_file < hold->in_file)
+        rc = deliver_file(hold, sink, err);
+    else if (hold->delivered < hold->count)
+        rc = deliver_piece(hold, sink, err);
+    if (rc < 0) return rc;
+    return hold->delivered_file < hold->in_file || hold->delivered < hold->count;
 }
 
 void qn_hold_clear(struct qn_hold *hold)

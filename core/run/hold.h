@@ -19,7 +19,9 @@ struct qn_hold {
     size_t limit; /* of `held`; beyond it they go to the file */
     int fd;       /* -1: no file yet */
     uint64_t in_file, file_rows;
-    uint64_t size; /* bytes of all rows */
+    uint64_t delivered_file; /* bytes of in_file that were handed over */
+    size_t delivered;        /* the same of pieces */
+    uint64_t size;           /* bytes of all rows */
 };
 
 void qn_hold_init(struct qn_hold *hold, struct qn_spool_pool *pool, size_t limit);
@@ -28,6 +30,7 @@ int qn_hold_add(struct qn_hold *hold, struct qn_bytes *bytes, size_t offset, siz
                 struct qn_err *err);
 /* Nothing is added any more: gives back what is not used. */
 int qn_hold_seal(struct qn_hold *hold, struct qn_err *err);
-/* All of it, in its order, into the sink's rows; stays as it is. */
-int qn_hold_replay(const struct qn_hold *hold, struct qn_sink *sink, struct qn_err *err);
+/* Hands the next rows to the sink and lets go of them; nothing is added any more. 1: there are more; 0: that was all.
+ */
+int qn_hold_deliver(struct qn_hold *hold, struct qn_sink *sink, struct qn_err *err);
 void qn_hold_clear(struct qn_hold *hold); /* empty and usable again */

@@ -326,9 +326,10 @@ int qn_leaf_has(const struct qn_leaf *leaf, struct qn_hash key, bool *found, str
 int qn_leaf_deliver(struct qn_leaf *leaf, struct qn_sink *sink, struct qn_err *err)
 {
     int rc = sink->class->leaf_begin(sink, leaf->id, err);
-    if (rc < 0) return rc;
     leaf->sink = sink;
-    rc = qn_hold_replay(&leaf->rows, sink, err);
+    if (rc < 0) return rc;
+    do rc = qn_hold_deliver(&leaf->rows, sink, err);
+    while (rc > 0);
     qn_hold_clear(&leaf->rows);
     return rc;
 }

@@ -103,9 +103,24 @@ static void drop(struct qn_sequencer *sequencer, uint32_t id)
 {
     struct qn_leaf *leaf = live(sequencer, id);
     if (!leaf) return;
+    if (leaf->sink && !sequencer->closed && leaf->sink->class->leaf_undo(leaf->sink, &sequencer->why) < 0) {
+        sequencer->broken = true;
+    }
     qn_check_forget(sequencer, leaf);
     qn_leaf_free(leaf);
     sequencer->slots[id].live = NULL;
+}
+
+/* The first leaf that is not committed need not wait: its rows go to the sink as they come, if the sink can take them
+ * back when the leaf is split, begins again or fails. */
+static int deliver_head(struct qn_sequencer *sequencer, struct qn_err *err)
+{
+    uint32_t head = qn_tree_front(sequencer->tree, sequencer->head);
+    struct qn_leaf *leaf = head ? live(sequencer, head) : NULL;
+    if (!leaf || leaf->sink || !sequencer->sink->can_undo || sequencer->broken) return 0;
+    int rc = qn_leaf_deliver(leaf, sequencer->sink, err);
+    if (rc < 0) sequencer->broken = true;
+    return rc;
 }
 
 int qn_sequencer_begin(struct qn_sequencer *sequencer, uint32_t id, struct qn_err *err)
@@ -120,7 +135,8 @@ int qn_sequencer_begin(struct qn_sequencer *sequencer, uint32_t id, struct qn_er
     int64_t from_ms, to_ms;
     qn_tree_range(sequencer->tree, id, &from_ms, &to_ms);
     sequencer->slots[id].live = qn_leaf_new(&sequencer->rules, id, from_ms, to_ms);
-    return sequencer->slots[id].live ? 0 : qn_fail(err, QN_ENOMEM, "out of memory for a leaf");
+    if (!sequencer->slots[id].live) return qn_fail(err, QN_ENOMEM, "out of memory for a leaf");
+    return deliver_head(sequencer, err);
 }
 
 /* A leaf that takes pages: begun, and not finished. */
@@ -138,7 +154,9 @@ int qn_sequencer_add(struct qn_sequencer *sequencer, uint32_t id, uint32_t page,
     int rc = need_running(sequencer, id, &leaf, err);
     if (rc < 0) return rc;
     if (page == 0) return qn_fail(err, QN_EINVAL, "pages count from 1");
-    return qn_leaf_add(leaf, page, batch, err);
+    rc = qn_leaf_add(leaf, page, batch, err);
+    if (rc < 0 && leaf->sink) sequencer->broken = true;
+    return rc;
 }
 
 int qn_sequencer_finish(struct qn_sequencer *sequencer, uint32_t id, uint32_t pages, struct qn_leaf_facts *facts,
@@ -262,12 +280,13 @@ static int settle_leaf(struct qn_sequencer *sequencer, uint32_t id, struct qn_ad
 static int settle_leaves(struct qn_sequencer *sequencer, struct qn_advance *out, struct qn_err *err)
 {
     struct qn_tree *tree = sequencer->tree;
+    bool waits = sequencer->rules.key && sequencer->rules.owner; /* only then can a neighbour ask for more of a leaf */
     uint32_t head;
     while ((head = sequencer->head = qn_tree_front(tree, sequencer->head)) != 0) {
         enum qn_leaf_state state = qn_tree_state(tree, head);
         uint32_t next = qn_tree_next(tree, head);
         if (state == QN_LEAF_WHOLE) {
-            if (next && !settled(sequencer, next)) return 0;
+            if (waits && next && !settled(sequencer, next)) return 0;
             int rc = settle_leaf(sequencer, head, out, err);
             if (rc <= 0) return rc;
         } else if (state != QN_LEAF_COMMITTED && state != QN_LEAF_HOLE) {
@@ -294,6 +313,10 @@ static int tell_store(struct qn_sequencer *sequencer, const struct qn_advance *d
 int qn_sequencer_advance(struct qn_sequencer *sequencer, struct qn_advance *out, struct qn_err *err)
 {
     *out = (struct qn_advance){0};
+    if (sequencer->why.code != 0) {
+        if (err) *err = sequencer->why;
+        return sequencer->why.code;
+    }
     if (sequencer->closed || sequencer->broken) {
         return qn_fail(err, QN_ESTATE, "the run %s: nothing can be committed",
                        sequencer->closed ? "is closed" : "has failed");
@@ -302,6 +325,7 @@ int qn_sequencer_advance(struct qn_sequencer *sequencer, struct qn_advance *out,
     if (rc == 0 && out->count > 0) rc = sequencer->sink->class->commit(sequencer->sink, err);
     if (rc == 0 && out->count > 0) rc = qn_failed_flush(sequencer, err);
     if (rc == 0) rc = tell_store(sequencer, out, err);
+    if (rc == 0) rc = deliver_head(sequencer, err);
     if (rc < 0) {
         sequencer->broken = true;
         qn_advance_free(out);

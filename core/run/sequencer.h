@@ -3,11 +3,13 @@
  *     begin(leaf); add(leaf, page, batch)... in any order; finish(leaf, pages)      or   discard / fail
  *     advance()    commits what may be committed, again and again;     at the end   close(publish | keep | discard)
  *
- * A leaf commits, in plan order, once its successor is whole (or has failed, or there is none). Then every record
- * that a whole leaf left to it must be among its keys; if one is missing, the leaf is asked for once more (`refetch`:
- * it is OPEN again), and if it is missing again, or the owner had committed before, that is a hole with its name. A
- * record without key or owner is kept and counted; so is one without key that another leaf owns.
+ * A leaf commits, in plan order, once it is whole; where key and owner are declared, once its successor is whole, too
+ * (or has failed, or there is none). Then every record that a whole leaf left to it must be among its keys; if one is
+ * missing, the leaf is asked for once more (`refetch`: it is OPEN again), and if it is missing again, or the owner had
+ * committed before, that is a hole with its name. A record without key or owner is kept and counted; so is one without
+ * key that another leaf owns.
  *
+ * The first leaf that is not committed is written as its pages come, where the sink can undo (sink.h). Others wait.
  * Memory is bounded by the options; what is more goes to a temporary file. Knows no Lua, reads no clock. Main thread
  * only. The tree and the sink are borrowed and must outlive the sequencer. */
 #pragma once

@@ -27,6 +27,7 @@ struct qn_sequencer {
     struct qn_hole *holes;
     size_t hole_count, hole_capacity;
     bool closed, broken;
+    struct qn_err why; /* broken by what no caller could be told; code 0: nothing */
 };
 
 int qn_sequencer_hole(struct qn_sequencer *sequencer, uint32_t leaf, const char *reason, struct qn_err *err);

@@ -11,6 +11,12 @@
 #include "base/mem.h"
 #include "sink/output.h"
 
+struct mark { /* what there was before a leaf */
+    uint64_t rows, bytes;
+    char tail[2];
+    size_t tail_size;
+};
+
 struct file_sink {
     struct qn_sink sink; /* first: the class sees this */
     enum qn_sink_format format;
@@ -19,6 +25,8 @@ struct file_sink {
     char *name;                   /* of a stream, for messages */
     char tail[2];                 /* of a JSON array: the last bytes, which may be a comma that no row follows */
     size_t tail_size;
+    bool in_leaf;
+    struct mark mark; /* in a leaf */
     bool stream;
     bool ours; /* the descriptor is closed by us */
     bool over; /* published, kept or discarded */
@@ -39,8 +47,25 @@ static int add(struct file_sink *file, const char *data, size_t size, struct qn_
 
 static int leaf_begin(struct qn_sink *sink, uint64_t leaf, struct qn_err *err)
 {
+    struct file_sink *file = of(sink);
     (void)leaf;
-    return of(sink)->over ? qn_fail(err, QN_ESTATE, "rows for an output that is closed") : 0;
+    if (file->over) return qn_fail(err, QN_ESTATE, "rows for an output that is closed");
+    file->mark = (struct mark){.rows = sink->rows_written, .bytes = sink->bytes_written, .tail_size = file->tail_size};
+    memcpy(file->mark.tail, file->tail, sizeof file->tail);
+    file->in_leaf = true;
+    return 0;
+}
+
+static int leaf_undo(struct qn_sink *sink, struct qn_err *err)
+{
+    struct file_sink *file = of(sink);
+    if (!file->in_leaf) return 0;
+    file->in_leaf = false;
+    sink->rows_written = file->mark.rows;
+    sink->bytes_written = file->mark.bytes;
+    memcpy(file->tail, file->mark.tail, sizeof file->tail);
+    file->tail_size = file->mark.tail_size;
+    return qn_output_cut(&file->output, file->mark.bytes, err);
 }
 
 /* All but the last two bytes so far. */
@@ -72,6 +97,7 @@ static int rows(struct qn_sink *sink, const char *data, size_t size, uint64_t ro
 static int leaf_end(struct qn_sink *sink, struct qn_err *err)
 {
     struct file_sink *file = of(sink);
+    file->in_leaf = false;
     return file->stream ? qn_output_flush(&file->output, err) : 0;
 }
 
@@ -187,6 +213,7 @@ static void keep(struct qn_sink *sink)
 {
     struct file_sink *file = of(sink);
     if (file->over) return;
+    if (file->in_leaf && sink->can_undo) leaf_undo(sink, NULL);
     if (file->optional && sink->rows_written == 0) {
         discard(sink);
         return;
@@ -212,6 +239,7 @@ static const struct qn_sink_class file_class = {
     .leaf_begin = leaf_begin,
     .rows = rows,
     .leaf_end = leaf_end,
+    .leaf_undo = leaf_undo,
     .commit = commit,
     .seal = seal,
     .publish = publish,
@@ -323,6 +351,7 @@ int qn_file_sink_open(const struct qn_file_sink_options *options, struct qn_sink
     file->output.fd = -1;
     qn_output_quiet_signals();
     int rc = open_any(file, options->path, options->run, err);
+    file->sink.can_undo = !file->stream;
     if (rc == 0) rc = begin(file, options, err);
     if (rc < 0) {
         free_sink(&file->sink);

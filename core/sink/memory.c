@@ -17,6 +17,8 @@ static int note(struct qn_sink *sink, struct qn_err *err, const char *call, uint
 
 static int leaf_begin(struct qn_sink *sink, uint64_t leaf, struct qn_err *err)
 {
+    of(sink)->mark_rows = sink->rows_written;
+    of(sink)->mark_bytes = sink->bytes_written;
     return note(sink, err, "begin", leaf);
 }
 
@@ -36,6 +38,15 @@ static int rows(struct qn_sink *sink, const char *data, size_t size, uint64_t ro
 static int leaf_end(struct qn_sink *sink, struct qn_err *err)
 {
     return note(sink, err, "end", 0);
+}
+
+static int leaf_undo(struct qn_sink *sink, struct qn_err *err)
+{
+    struct qn_memory_sink *memory = of(sink);
+    sink->rows_written = memory->mark_rows;
+    sink->bytes_written = memory->mark_bytes;
+    if (!memory->drop) memory->bytes.size = (size_t)memory->mark_bytes;
+    return note(sink, err, "undo", 0);
 }
 
 static int commit(struct qn_sink *sink, struct qn_err *err)
@@ -85,6 +96,7 @@ static const struct qn_sink_class memory_class = {
     .leaf_begin = leaf_begin,
     .rows = rows,
     .leaf_end = leaf_end,
+    .leaf_undo = leaf_undo,
     .commit = commit,
     .seal = seal,
     .publish = publish,

@@ -7,9 +7,10 @@
 enum qn_memory_sink_end { QN_MEMORY_OPEN, QN_MEMORY_PUBLISHED, QN_MEMORY_KEPT, QN_MEMORY_DISCARDED };
 
 struct qn_memory_sink {
-    struct qn_sink sink; /* first: pass &memory->sink */
-    struct qn_buf bytes; /* rows as they came */
-    struct qn_buf calls; /* "begin 1\nrows 12\nend\ncommit\n" ... */
+    struct qn_sink sink;            /* first: pass &memory->sink */
+    struct qn_buf bytes;            /* rows as they came */
+    struct qn_buf calls;            /* "begin 1\nrows 12\nend\ncommit\n" ... */
+    uint64_t mark_rows, mark_bytes; /* before the leaf at hand */
     bool note_calls;
     bool drop;             /* count the bytes, do not hold them */
     uint64_t fail_at_rows; /* rows() that fails with fail_code, from 1; 0: none */

@@ -73,6 +73,22 @@ int qn_output_add(struct qn_output *output, const char *data, size_t size, struc
     return 0;
 }
 
+int qn_output_cut(struct qn_output *output, uint64_t size, struct qn_err *err)
+{
+    if (size >= output->written) {
+        uint64_t kept = size - output->written;
+        if (kept < output->used) output->used = (size_t)kept;
+        return 0;
+    }
+    output->used = 0;
+    if (ftruncate(output->fd, (off_t)size) < 0 || lseek(output->fd, (off_t)size, SEEK_SET) < 0) {
+        return qn_fail_errno(err, QN_EIO, errno, "cannot cut '%s' back to %llu bytes", output->name,
+                             (unsigned long long)size);
+    }
+    output->written = size;
+    return 0;
+}
+
 static int too_long(const char *path, struct qn_err *err)
 {
     return qn_fail_errno(err, QN_EIO, ENAMETOOLONG, "cannot write '%s'; choose a shorter name", path);

@@ -24,6 +24,9 @@ void qn_output_free(struct qn_output *output); /* drops what is buffered; does n
  * QN_EPIPE when the reader went away, else QN_EIO with the name and how many bytes there are. */
 int qn_output_add(struct qn_output *output, const char *data, size_t size, struct qn_err *err);
 int qn_output_flush(struct qn_output *output, struct qn_err *err);
+/* Of a file: takes back what stands beyond its first `size` bytes, buffered or written. Nothing if there are not so
+ * many, because writing failed. */
+int qn_output_cut(struct qn_output *output, uint64_t size, struct qn_err *err);
 
 /* Where an output really goes. */
 struct qn_output_names {

@@ -1,10 +1,11 @@
-/* sink.h - where rows go. A sink sees whole leaves, in plan order.
+/* sink.h - where rows go, leaf by leaf, in plan order. What is not between leaf_begin and leaf_end of a whole leaf is
+ * never published or kept.
  *
- *     open; { leaf_begin; rows...; leaf_end }...; commit (now and then); publish   or   discard / keep
+ *     open; { leaf_begin; rows...; leaf_end | leaf_undo }...; commit (now and then); publish   or   discard / keep
  *
  * File sinks are in file.c, the sink of the tests in memory.c. Main thread only. Every function gives 0 or a
  * negative QN_E... with err filled (QN_EPIPE when the reader of a pipe went away). After a failure only
- * keep, discard and free may be called. */
+ * leaf_undo, keep, discard and free may be called. */
 #pragma once
 
 #include <stdbool.h>
@@ -16,11 +17,14 @@
 struct qn_sink;
 
 struct qn_sink_class {
-    /* The next bytes of the rows as the encoder wrote them, cut anywhere; row_count rows more are on their way. Of a JSON
-     * array every row has its comma; the sink leaves the last one out. */
+    /* The next bytes of the rows as the encoder wrote them, cut anywhere; row_count rows more are on their way. Of a
+     * JSON array every row has its comma; the sink leaves the last one out. */
     int (*leaf_begin)(struct qn_sink *sink, uint64_t leaf, struct qn_err *err);
     int (*rows)(struct qn_sink *sink, const char *data, size_t size, uint64_t row_count, struct qn_err *err);
     int (*leaf_end)(struct qn_sink *sink, struct qn_err *err);
+    /* Instead of leaf_end, where can_undo says so: as if leaf_begin had not been called. Also after a failure of rows.
+     */
+    int (*leaf_undo)(struct qn_sink *sink, struct qn_err *err);
     /* What leaf_end closed is out of our hands: with the operating system, and durable where the sink can resume. */
     int (*commit)(struct qn_sink *sink, struct qn_err *err);
     /* Nothing is added any more: all of it is written and durable, only its name is missing. publish does it if nobody
@@ -36,4 +40,5 @@ struct qn_sink_class {
 struct qn_sink {
     const struct qn_sink_class *class;
     uint64_t rows_written, bytes_written; /* taken from the callers; they may still sit in a buffer */
+    bool can_undo;                        /* what a leaf has so far can be taken back; else leaf_undo is not called */
 };

@@ -205,6 +205,78 @@ static void test_plan_order(void **state)
     close_bench(&b);
 }
 
+#define KEY_ONLY                                                                                                       \
+    (struct qn_sequencer_options)                                                                                      \
+    {                                                                                                                  \
+        .key = true                                                                                                    \
+    }
+
+/* Without owners nobody can ask for more of a whole leaf: it does not wait for its successor. */
+static void test_no_wait_for_successor(void **state)
+{
+    (void)state;
+    struct bench b;
+    open_bench(&b, 2, KEY_ONLY);
+    begin(&b, 1);
+    begin(&b, 2);
+    whole(&b, 1, (struct record[]){{1, 0, 1, 0}}, 1);
+    assert_int_equal(advance(&b, NULL), 1);
+    expect_rows(&b, "1.0@0\n");
+    whole(&b, 2, (struct record[]){{2, 0, 1, 0}}, 1);
+    assert_int_equal(advance(&b, NULL), 1);
+    publish(&b);
+    close_bench(&b);
+}
+
+/* Rows of the first leaf go to the sink as they come, and out of it again when the walk was in vain. */
+static void test_head_goes_straight(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct qn_err err;
+    uint32_t first, second;
+    open_bench(&b, 3, KEY_ONLY);
+    b.memory.sink.can_undo = true;
+    begin(&b, 1);
+    begin(&b, 2);
+    add(&b, 2, 1, (struct record[]){{20, 0, 1, 0}}, 1);
+    expect_rows(&b, "");
+    add(&b, 1, 1, (struct record[]){{1, 0, 1, 0}, {1, 0, 1, 0}}, 2);
+    expect_rows(&b, "1.0@0\n");
+    qn_sequencer_discard(b.sequencer, 1); /* begins again */
+    expect_rows(&b, "");
+    assert_int_equal(qn_sequencer_begin(b.sequencer, 1, &err), 0);
+    add(&b, 1, 2, (struct record[]){{2, 0, 1, 0}}, 1);
+    expect_rows(&b, "");
+    add(&b, 1, 1, (struct record[]){{1, 0, 1, 0}}, 1);
+    expect_rows(&b, "1.0@0\n2.0@0\n");
+    finish(&b, 1, 2);
+    assert_int_equal(advance(&b, NULL), 1);
+    expect_rows(&b, "1.0@0\n2.0@0\n20.0@0\n"); /* leaf 2 is the first now */
+    add(&b, 2, 2, (struct record[]){{21, 0, 1, 0}}, 1);
+    expect_rows(&b, "1.0@0\n2.0@0\n20.0@0\n21.0@0\n");
+    qn_sequencer_discard(b.sequencer, 2);
+    assert_int_equal(qn_tree_split(b.tree, 2, &first, &second, &err), 0);
+    expect_rows(&b, "1.0@0\n2.0@0\n");
+    begin(&b, first);
+    add(&b, first, 1, (struct record[]){{22, 0, 1, 0}}, 1);
+    expect_rows(&b, "1.0@0\n2.0@0\n22.0@0\n");
+    begin(&b, second);
+    add(&b, second, 1, (struct record[]){{23, 0, 1, 0}}, 1);
+    begin(&b, 3);
+    whole(&b, 3, (struct record[]){{30, 0, 1, 0}}, 1);
+    assert_int_equal(qn_sequencer_fail(b.sequencer, first, "gone", &err), 0);
+    expect_rows(&b, "1.0@0\n2.0@0\n");
+    assert_int_equal(advance(&b, NULL), 0);
+    expect_rows(&b, "1.0@0\n2.0@0\n23.0@0\n");
+    finish(&b, second, 1);
+    assert_int_equal(advance(&b, NULL), 2);
+    expect_rows(&b, "1.0@0\n2.0@0\n23.0@0\n30.0@0\n");
+    assert_int_equal(b.memory.sink.rows_written, 4);
+    publish(&b);
+    close_bench(&b);
+}
+
 static void test_key_and_owner(void **state)
 {
     (void)state;
@@ -563,6 +635,7 @@ static char *random_run(uint64_t seed, const struct record *all, struct qn_seque
     qn_rng_seed(&rng, seed);
     open_bench(&b, HOURS, options);
     b.memory.note_calls = false;
+    b.memory.sink.can_undo = seed % 3 != 0;
     for (;;) {
         uint32_t leaf = count < 4 ? qn_tree_take(b.tree) : 0;
         if (leaf)
@@ -736,13 +809,22 @@ static void test_without_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plan_order),      cmocka_unit_test(test_key_and_owner),
-        cmocka_unit_test(test_refetch),         cmocka_unit_test(test_late_witness),
-        cmocka_unit_test(test_forward_witness), cmocka_unit_test(test_split),
-        cmocka_unit_test(test_failed_leaf),     cmocka_unit_test(test_order),
-        cmocka_unit_test(test_wrong_calls),     cmocka_unit_test(test_sink_failure),
-        cmocka_unit_test(test_items),           cmocka_unit_test(test_random_orders),
-        cmocka_unit_test(test_random_gaps),     cmocka_unit_test(test_memory_is_bounded),
+        cmocka_unit_test(test_no_wait_for_successor),
+        cmocka_unit_test(test_head_goes_straight),
+        cmocka_unit_test(test_plan_order),
+        cmocka_unit_test(test_key_and_owner),
+        cmocka_unit_test(test_refetch),
+        cmocka_unit_test(test_late_witness),
+        cmocka_unit_test(test_forward_witness),
+        cmocka_unit_test(test_split),
+        cmocka_unit_test(test_failed_leaf),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_wrong_calls),
+        cmocka_unit_test(test_sink_failure),
+        cmocka_unit_test(test_items),
+        cmocka_unit_test(test_random_orders),
+        cmocka_unit_test(test_random_gaps),
+        cmocka_unit_test(test_memory_is_bounded),
         cmocka_unit_test(test_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,6 +74,46 @@ static void test_formats(void **state)
     world_close(&world);
 }
 
+/* A leaf that is taken back leaves no trace, whether its rows are in a buffer, in the file or in both; nor does one
+ * that is under way when the file is kept. */
+static void check_undo(struct world *world, enum qn_sink_format format, const char *row, const char *expected)
+{
+    char path[128], partial[256];
+    struct qn_sink *sink;
+    struct qn_err err;
+    world_path(world, "out", path);
+    assert_int_equal(open_sink(path, format, "r1", &sink, &err), 0);
+    assert_true(sink->can_undo);
+    for (size_t count = 1; count < 200000; count *= 7) {
+        uint64_t bytes = sink->bytes_written;
+        assert_int_equal(sink->class->leaf_begin(sink, 1, &err), 0);
+        for (size_t i = 0; i < count; i++) assert_int_equal(sink->class->rows(sink, row, strlen(row), 1, &err), 0);
+        if (count == 7) assert_int_equal(sink->class->commit(sink, &err), 0);
+        assert_int_equal(sink->class->leaf_undo(sink, &err), 0);
+        assert_int_equal(sink->rows_written, count == 1 ? 0 : 2);
+        assert_int_equal(sink->bytes_written, bytes);
+        if (count > 1) continue;
+        assert_int_equal(put_leaf(sink, 1, (const char *const[]){row, row, NULL}, &err), 0);
+    }
+    assert_int_equal(sink->class->leaf_begin(sink, 2, &err), 0);
+    for (size_t i = 0; i < 100000; i++) assert_int_equal(sink->class->rows(sink, row, strlen(row), 1, &err), 0);
+    strcpy(partial, sink->class->partial_path(sink));
+    sink->class->keep(sink);
+    sink->class->free(sink);
+    expect_file(partial, expected);
+}
+
+static void test_undo(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world);
+    check_undo(&world, QN_SINK_CSV, "1,2\r\n", "a,b\r\n1,2\r\n1,2\r\n");
+    check_undo(&world, QN_SINK_NDJSON, "{\"a\":1}\n", "{\"a\":1}\n{\"a\":1}\n");
+    check_undo(&world, QN_SINK_JSON, "{\"a\":1},\n", "[\n{\"a\":1},\n{\"a\":1}");
+    world_close(&world);
+}
+
 static void test_keep_and_discard(void **state)
 {
     (void)state;
@@ -405,6 +445,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_undo),
         cmocka_unit_test(test_keep_and_discard),
         cmocka_unit_test(test_an_old_file_stays_until_publish),
         cmocka_unit_test(test_links_are_written_through),
