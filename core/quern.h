@@ -27,6 +27,8 @@ struct quern_options {       /* zero is a good value for each; texts are copied 
     /* Called on the thread of quern_call for each event: one JSON object without a line break, with a member "type".
      * Secrets are redacted. `line` is valid during the call. It must not call quern_call or quern_free. */
     void (*on_event)(void *user, const char *line, size_t size);
+    /* The types of the events that it is called for, NULL behind the last; borrowed until quern_free. NULL: all. */
+    const char *const *event_types;
     void *user;
 };
 

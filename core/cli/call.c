@@ -73,12 +73,17 @@ int cli_call(const struct cli_call *call, struct qn_buf *result)
         .on_event = on_event,
         .user = &session,
     };
-    struct quern *q = quern_new(&options);
+    struct quern *q;
     const char *text;
     int status, left;
 
-    if (!q) return cli_fail(CLI_FAILED, "out of memory");
     if (call->progress && !call->log_json) session.progress = cli_progress_new(STDERR_FILENO);
+    if (!session.progress && !call->log_json && !call->on_event) options.event_types = cli_log_types;
+    q = quern_new(&options);
+    if (!q) {
+        cli_progress_free(session.progress);
+        return cli_fail(CLI_FAILED, "out of memory");
+    }
     running = q;
     catch_signals();
     status = quern_call(q, call->command, call->options);

@@ -127,6 +127,9 @@ static bool describe(struct cli_event *event, bool progress, const char *least, 
     return true;
 }
 
+const char *const cli_log_types[] = {"retry",         "waiting",        "resumed", "split", "restart",
+                                     "record_failed", "records_failed", "log",     NULL};
+
 void cli_log_event(struct cli_event *event, struct cli_progress *progress, const char *least)
 {
     char line[LINE_SIZE], whole[LINE_SIZE + 16];

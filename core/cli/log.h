@@ -5,6 +5,7 @@
 
 struct cli_progress;
 
+extern const char *const cli_log_types[]; /* of the events that may make a line, NULL behind the last */
 /* Writes a line for an event that a person should see; nothing for the others. With a progress display (not NULL) only
  * what it does not show. `least`: "debug", "info", "warn", "error", the least level of log lines; NULL: info. */
 void cli_log_event(struct cli_event *event, struct cli_progress *progress, const char *least);

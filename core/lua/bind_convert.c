@@ -25,7 +25,7 @@
 #define DOC     "quern.convert.doc"
 #define BATCH   "quern.batch"
 
-enum { DEFAULT_MEMORY_MB = 256, DEFAULT_INSTRUCTIONS = 10000000, MAX_THREADS = 64 };
+enum { DEFAULT_MEMORY_MB = 256, DEFAULT_INSTRUCTIONS = 10000000, MAX_THREADS = 64, SMALL_PAGE = 16 << 10 };
 
 struct workers {
     struct qn_pool *pool; /* NULL once closed */
@@ -76,6 +76,12 @@ static void work_index(struct qn_pool_job *base, void *state)
     struct job *job = (struct job *)base;
     (void)state;
     job->rc = qn_convert_index(job->plan, job->bytes, &job->doc, &job->facts, &job->err);
+}
+
+/* A small page without a transform is converted here and now: the way to a worker and back takes longer. */
+static bool is_small(size_t size, const struct qn_plan *plan)
+{
+    return size <= SMALL_PAGE && !qn_plan_has_transform(plan);
 }
 
 static void work_rows(struct qn_pool_job *base, void *state)
@@ -215,11 +221,8 @@ static void push_facts(lua_State *L, struct job *job, void **box)
     job->doc = NULL;
 }
 
-static int index_done(lua_State *L, int status, lua_KContext context)
+static int index_answer(lua_State *L)
 {
-    (void)status;
-    (void)context;
-    qn_wait_end(L);
     struct job **slot = luaL_checkudata(L, 3, JOB); /* [workers, bytes, slot] */
     struct job *job = *slot;
     if (!job) return luaL_error(L, "the workers were closed");
@@ -235,6 +238,14 @@ static int index_done(lua_State *L, int status, lua_KContext context)
     return 1;
 }
 
+static int index_done(lua_State *L, int status, lua_KContext context)
+{
+    (void)status;
+    (void)context;
+    qn_wait_end(L);
+    return index_answer(L);
+}
+
 static int l_workers_index(lua_State *L)
 {
     struct workers *workers = check_workers(L);
@@ -247,17 +258,18 @@ static int l_workers_index(lua_State *L)
     struct job *job = push_job(L, workers, work_index);
     job->bytes = bytes ? qn_bytes_ref(bytes) : qn_bytes_new(text, size);
     if (!job->bytes) return luaL_error(L, "not enough memory");
+    if (is_small(qn_bytes_size(job->bytes), job->plan)) {
+        work_index(&job->base, NULL);
+        return index_answer(L);
+    }
     qn_pool_submit(workers->pool, &job->base);
     return qn_wait(L, &job->base.op, index_done, 0);
 }
 
 /* rows */
 
-static int rows_done(lua_State *L, int status, lua_KContext context)
+static int rows_answer(lua_State *L)
 {
-    (void)status;
-    (void)context;
-    qn_wait_end(L);
     struct job **slot = luaL_checkudata(L, 4, JOB); /* [workers, doc, where, slot] */
     struct job *job = *slot;
     if (!job) return luaL_error(L, "the workers were closed");
@@ -271,6 +283,14 @@ static int rows_done(lua_State *L, int status, lua_KContext context)
     job->batch = NULL;
     release_job(slot);
     return 1;
+}
+
+static int rows_done(lua_State *L, int status, lua_KContext context)
+{
+    (void)status;
+    (void)context;
+    qn_wait_end(L);
+    return rows_answer(L);
 }
 
 /* A copy of a text field of the table at index; NULL if it is nil. May raise. */
@@ -309,6 +329,12 @@ static int l_workers_rows(lua_State *L)
     job->page.chunk = copy_field(L, 3, "chunk", &job->chunk);
     job->page.leaf = integer_field(L, 3, "leaf", 0);
     job->page.page = integer_field(L, 3, "page", 1);
+    if (is_small(qn_doc_span(job->doc, QN_ROOT).size, job->plan)) {
+        struct qn_rows_context context = {
+            .where = job->page.where, .leaf = job->page.label, .page = (uint64_t)job->page.page};
+        job->rc = qn_convert_rows(job->plan, job->doc, &context, &job->batch, &job->err);
+        return rows_answer(L);
+    }
     qn_pool_submit(workers->pool, &job->base);
     return qn_wait(L, &job->base.op, rows_done, 0);
 }

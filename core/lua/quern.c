@@ -19,6 +19,7 @@ struct quern {
     char *lib_dir, *scripts_dir, *ca_file; /* NULL: not given */
     bool allow_insecure;
     void (*on_event)(void *user, const char *line, size_t size);
+    const char *const *event_types;
     void *user;
     struct qn_buf result;
     _Atomic(struct qn_runtime *) runtime; /* while a call runs; read by quern_interrupt */
@@ -57,6 +58,7 @@ struct quern *quern_new(const struct quern_options *options)
     qn_buf_init(&q->result, QN_BUF_NO_CAP);
     q->allow_insecure = options->allow_insecure;
     q->on_event = options->on_event;
+    q->event_types = options->event_types;
     q->user = options->user;
     if (copy_text(&q->lib_dir, options->lib_dir) && copy_text(&q->scripts_dir, options->scripts_dir) &&
         copy_text(&q->ca_file, options->ca_file))
@@ -216,6 +218,7 @@ static int call_main(struct quern *q, const char *command, const struct qn_buf *
         .ca_file = q->ca_file,
         .allow_insecure = q->allow_insecure,
         .on_event = q->on_event,
+        .event_types = q->event_types,
         .user = q->user,
     };
     struct qn_runtime *runtime = NULL;

@@ -33,6 +33,7 @@ int qn_runtime_new(const struct qn_runtime_options *options, struct qn_runtime *
     if (!runtime) return qn_fail(err, QN_ENOMEM, "out of memory");
     runtime->allow_insecure = options->allow_insecure;
     runtime->on_event = options->on_event;
+    runtime->event_types = options->event_types;
     runtime->user = options->user;
     runtime->lib_dir = qn_strdup(options->lib_dir);
     qn_sched_init(&runtime->sched);

@@ -26,6 +26,7 @@ struct qn_runtime_options {
     const char *ca_file; /* copied by the transport */
     bool allow_insecure;
     void (*on_event)(void *user, const char *line, size_t size); /* one JSON line, redacted, no newline */
+    const char *const *event_types; /* of the events that it hears, NULL behind the last; NULL: all. Borrowed */
     void *user;
     uint64_t seed;         /* of task.random and jitter; 0: from the operating system */
     bool simulated;        /* tests: virtual time, and answers from quern.core.sim's Lua function */
@@ -36,6 +37,7 @@ struct qn_runtime { /* bindings read it; only runtime.c and co.c write it */
     char *lib_dir;
     bool allow_insecure;
     void (*on_event)(void *user, const char *line, size_t size);
+    const char *const *event_types;
     void *user;
     struct qn_loop *loop;
     struct qn_clock *clock; /* the loop's */

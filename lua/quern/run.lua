@@ -39,7 +39,7 @@ function Run:request_for(leaf)
       error(errors.new("script", ("request of query '%s' must return a table with method and path"):format(self.query.name),
         { exit = 1 }), 0)
     end
-    leaf.request, leaf.hash = request, fingerprint.of(request)
+    leaf.request = request
   end
   return pages.copy(leaf.request)
 end
@@ -144,7 +144,8 @@ end
 
 function Run:fetch(leaf)
   self:request_for(leaf)
-  event.emit { type = "leaf_started", leaf = leaf.label, hash = leaf.hash, job = self.query.job and true or nil }
+  local hash = event.wanted "leaf_started" and fingerprint.of(leaf.request) or nil
+  event.emit { type = "leaf_started", leaf = leaf.label, hash = hash, job = self.query.job and true or nil }
   local restarted = false
   while true do
     self.sequencer:begin(leaf.id)

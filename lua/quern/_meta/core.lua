@@ -610,6 +610,10 @@ local event = {}
 --- One JSON line to whoever listens, redacted. Adds `time` to the table.
 ---@param fields { type: string }
 function event.emit(fields) end
+--- Would an event of this type be heard? For what is dear to find out.
+---@param type string
+---@return boolean
+function event.wanted(type) end
 --- The one listener: called with the table inside emit, before the line is made. It must not wait. For quern.events.
 ---@param fn? fun(event: table)
 function event.listen(fn) end
