@@ -22,7 +22,7 @@ struct qn_pool {
     struct qn_loop *loop;
     struct qn_pool_options options;
     uv_mutex_t lock;
-    uv_cond_t work_there, opened;
+    uv_cond_t work_there, opened, answer_there;
     uv_async_t answered;
     struct list urgent, queue, answers; /* under lock */
     unsigned opened_count;              /* under lock */
@@ -71,6 +71,7 @@ static void answer(struct qn_pool *pool, struct qn_pool_job *job)
 {
     uv_mutex_lock(&pool->lock);
     push(&pool->answers, job);
+    uv_cond_signal(&pool->answer_there);
     uv_mutex_unlock(&pool->lock);
     uv_async_send(&pool->answered);
 }
@@ -111,8 +112,11 @@ static void settle(struct qn_pool *pool, struct qn_pool_job *job)
     qn_loop_hold(pool->loop, -1);
     if (job->canceled)
         job->abandoned(job);
-    else
+    else {
+        void (*done)(struct qn_pool_job *) = job->done; /* whoever waits for the op may have the job from here */
         qn_op_complete(&job->op);
+        if (done) done(job);
+    }
 }
 
 static void note(struct qn_pool *pool, const struct qn_pool_job *job)
@@ -124,10 +128,11 @@ static void note(struct qn_pool *pool, const struct qn_pool_job *job)
         pool->finished_up_to = job->number;
 }
 
-static void on_answered(uv_async_t *async)
+/* Takes home what has been answered; if nothing has, waits for it where the caller wants that. */
+static void settle_answers(struct qn_pool *pool, bool wait)
 {
-    struct qn_pool *pool = async->data;
     uv_mutex_lock(&pool->lock);
+    while (wait && !pool->answers.first) uv_cond_wait(&pool->answer_there, &pool->lock);
     struct list answers = pool->answers;
     pool->answers = (struct list){0};
     uv_mutex_unlock(&pool->lock);
@@ -135,6 +140,11 @@ static void on_answered(uv_async_t *async)
         if (!job->canceled) note(pool, job);
         settle(pool, job);
     }
+}
+
+static void on_answered(uv_async_t *async)
+{
+    settle_answers(async->data, false);
     uv_stop(async->loop);
 }
 
@@ -156,6 +166,7 @@ static void destroy(struct qn_pool *pool)
 {
     stop_workers(pool);
     uv_cond_destroy(&pool->opened);
+    uv_cond_destroy(&pool->answer_there);
     uv_cond_destroy(&pool->work_there);
     uv_mutex_destroy(&pool->lock);
     uv_close((uv_handle_t *)&pool->answered, on_closed);
@@ -194,6 +205,7 @@ int qn_pool_new(struct qn_loop *loop, const struct qn_pool_options *options, str
     uv_mutex_init(&pool->lock);
     uv_cond_init(&pool->work_there);
     uv_cond_init(&pool->opened);
+    uv_cond_init(&pool->answer_there);
     int rc = start_workers(pool, err);
     if (rc < 0) {
         destroy(pool);
@@ -246,6 +258,11 @@ void qn_pool_submit(struct qn_pool *pool, struct qn_pool_job *job)
     push(job->urgent ? &pool->urgent : &pool->queue, job);
     uv_cond_signal(&pool->work_there);
     uv_mutex_unlock(&pool->lock);
+}
+
+void qn_pool_wait(struct qn_pool *pool, struct qn_pool_job *job)
+{
+    while (job->op.state == QN_OP_PENDING) settle_answers(pool, true);
 }
 
 unsigned qn_pool_threads(const struct qn_pool *pool)

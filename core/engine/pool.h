@@ -22,6 +22,7 @@ struct qn_pool_job {
      * waited: frees what the job owns, the job included. One that waited is not run any more. Always called exactly
      * once for a cancelled job, never for one that completed (then its owner frees it). */
     void (*abandoned)(struct qn_pool_job *job);
+    void (*done)(struct qn_pool_job *job); /* main thread, once the op has completed; must not free the job; or NULL */
     bool urgent;          /* runs before those that are not: it gives back memory that they would add to */
     struct qn_pool *pool; /* the pool's own from here */
     uint64_t number;      /* in order of submission, from 1 */
@@ -44,6 +45,9 @@ void qn_pool_free(struct qn_pool *pool);
 /* Queues job (borrowed until its op completes or `abandoned` is called). Its op is made PENDING here. Any number
  * may be queued; callers bound it (see qn_pool_load). */
 void qn_pool_submit(struct qn_pool *pool, struct qn_pool_job *job);
+/* Blocks until job is no longer pending, and settles what else comes home meanwhile: for callers that cannot turn the
+ * loop. Not from `done`. */
+void qn_pool_wait(struct qn_pool *pool, struct qn_pool_job *job);
 unsigned qn_pool_threads(const struct qn_pool *pool);
 unsigned qn_pool_load(const struct qn_pool *pool); /* jobs queued or running */
 /* What tests of order ask: how many distinct threads finished jobs, and how many jobs finished before one submitted

@@ -46,7 +46,7 @@ struct task {
     struct qn_pool_job job; /* first */
     int in, out;
     sem_t *started, *go; /* NULL: does not wait */
-    int worked, abandoned;
+    int worked, abandoned, done;
 };
 
 static void work(struct qn_pool_job *job, void *state)
@@ -63,6 +63,12 @@ static void work(struct qn_pool_job *job, void *state)
 static void abandoned(struct qn_pool_job *job)
 {
     ((struct task *)job)->abandoned++;
+}
+
+static void done(struct qn_pool_job *job)
+{
+    assert_int_equal(job->op.state, QN_OP_DONE);
+    ((struct task *)job)->done++;
 }
 
 static struct qn_pool *make_pool(struct world *world, unsigned threads)
@@ -86,8 +92,10 @@ static void drop_pool(struct world *world, struct qn_pool *pool)
 
 static void submit(struct qn_pool *pool, struct task *task, int in)
 {
-    *task = (struct task){
-        .job = {.work = work, .abandoned = abandoned}, .in = in, .started = task->started, .go = task->go};
+    *task = (struct task){.job = {.work = work, .abandoned = abandoned, .done = done},
+                          .in = in,
+                          .started = task->started,
+                          .go = task->go};
     qn_pool_submit(pool, &task->job);
     assert_int_equal(task->job.op.state, QN_OP_PENDING);
 }
@@ -115,6 +123,7 @@ static void test_many(void **state)
         assert_int_equal(tasks[i].job.op.state, QN_OP_DONE);
         assert_int_equal(tasks[i].job.number, i + 1);
         assert_true(tasks[i].out == 2 * i + 1 && tasks[i].worked == 1 && tasks[i].abandoned == 0);
+        assert_int_equal(tasks[i].done, 1);
     }
     qn_pool_facts(pool, &used, &overtakes);
     assert_true(used >= 1 && used <= 4 && overtakes < 2000);
@@ -173,6 +182,29 @@ static void test_waiter(void **state)
     drop_pool(&world, pool);
 }
 
+/* Without a turn of the loop; what comes home meanwhile is settled, too, and the wake-up that is left does no harm. */
+static void test_wait(void **state)
+{
+    static struct task tasks[100];
+    struct world world;
+    (void)state;
+    struct qn_pool *pool = make_pool(&world, 2);
+    memset(tasks, 0, sizeof tasks);
+    for (int i = 0; i < 100; i++) submit(pool, &tasks[i], i);
+    qn_op_cancel(&tasks[50].job.op);
+    for (int i = 99; i >= 0; i -= 3) qn_pool_wait(pool, &tasks[i].job);
+    for (int i = 0; i < 100; i++) {
+        if (i == 50) continue;
+        qn_pool_wait(pool, &tasks[i].job);
+        assert_true(tasks[i].worked == 1 && tasks[i].done == 1 && tasks[i].out == 2 * i + 1);
+    }
+    qn_pool_wait(pool, &tasks[50].job); /* cancelled: there is nothing to wait for */
+    drain(&world, pool);
+    assert_true(tasks[50].abandoned == 1 && tasks[50].done == 0);
+    assert_false(qn_loop_alive(world.loop));
+    drop_pool(&world, pool);
+}
+
 static void test_cancel(void **state)
 {
     struct world world;
@@ -221,8 +253,9 @@ static void test_cancel_races(void **state)
     }
     drain(&world, pool);
     for (int i = 0; i < 1000; i++) {
-        bool done = tasks[i].job.op.state == QN_OP_DONE;
+        int done = tasks[i].job.op.state == QN_OP_DONE;
         assert_true(done ? tasks[i].worked == 1 && tasks[i].abandoned == 0 : tasks[i].abandoned == 1);
+        assert_int_equal(tasks[i].done, done);
     }
     drop_pool(&world, pool);
 }
@@ -371,6 +404,7 @@ int main(void)
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_facts),
         cmocka_unit_test(test_waiter),
+        cmocka_unit_test(test_wait),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_cancel_races),
         cmocka_unit_test(test_free_with_jobs_pending),
