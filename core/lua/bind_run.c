@@ -6,11 +6,14 @@
 #include <lua.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "lua/bind.h"
 #include "lua/bind_run.h"
 #include "lua/luax.h"
+#include "lua/runtime.h"
+#include "lua/state.h"
 #include "run/queue.h"
 #include "run/sequencer.h"
 #include "sink/file.h"
@@ -29,18 +32,38 @@ struct sequencer_box {
 
 /* ---- sink ---- */
 
-/* sink{ path=, format="csv"|"ndjson"|"json", header=, run=, optional= } -> sink | nil, err */
+/* The number of the word that is the option's value. */
+static int word_field(lua_State *L, const char *name, const char *fallback, const char *const *words)
+{
+    const char *word = qn_field_string(L, 1, name, fallback);
+    for (int i = 0; words[i]; i++) {
+        if (strcmp(words[i], word) == 0) return i;
+    }
+    return luaL_error(L, "option '%s' may not be '%s'", name, word);
+}
+
+static unsigned packing_threads(lua_State *L)
+{
+    enum { MOST = 8 }; /* more are faster than a disk, and each holds a block or two */
+    lua_Integer given = qn_field_integer(L, 1, "threads", sysconf(_SC_NPROCESSORS_ONLN));
+    return given < 1 ? 1 : given > MOST ? MOST : (unsigned)given;
+}
+
+/* sink{ path=, format="csv"|"ndjson"|"json", compression="none"|"gzip"|"zstd", threads=, header=, run=, optional= }
+ * -> sink | nil, err */
 static int l_run_sink(lua_State *L)
 {
-    static const char *const names[] = {"path", "format", "header", "run", "optional", NULL};
+    static const char *const names[] = {"path", "format", "compression", "threads", "header", "run", "optional", NULL};
     static const char *const formats[] = {"csv", "ndjson", "json", NULL};
+    static const char *const compressions[] = {"none", "gzip", "zstd", NULL};
     qn_run_check_options(L, names);
     struct qn_file_sink_options options = {.path = qn_field_string(L, 1, "path", NULL)};
-    const char *format = qn_field_string(L, 1, "format", "csv");
-    int number = 0;
-    while (formats[number] && strcmp(formats[number], format) != 0) number++;
-    if (!formats[number]) return luaL_error(L, "option 'format' is csv, ndjson or json, not '%s'", format);
-    options.format = (enum qn_sink_format)number;
+    options.format = (enum qn_sink_format)word_field(L, "format", "csv", formats);
+    options.compression = (enum qn_compression)word_field(L, "compression", "none", compressions);
+    if (options.compression != QN_COMPRESSION_NONE) {
+        options.threads = packing_threads(L);
+        options.loop = qn_runtime_of(L)->loop;
+    }
     options.header = qn_field_string(L, 1, "header", NULL);
     if (options.header) options.header_size = strlen(options.header); /* names of columns hold no NUL */
     options.run = qn_field_string(L, 1, "run", "run");
@@ -50,6 +73,33 @@ static int l_run_sink(lua_State *L)
     lua_pushstring(L, options.run);
     lua_setiuservalue(L, -2, 1);
     return qn_file_sink_open(&options, box, &err) < 0 ? qn_lua_fail(L, NULL, &err) : 1;
+}
+
+static int has_room(lua_State *L, int status, lua_KContext context)
+{
+    (void)status, (void)context;
+    qn_wait_end(L);
+    return 0;
+}
+
+/* sink:wait(): until it takes more rows; for one task at a time   (waits) */
+static int l_sink_wait(lua_State *L)
+{
+    struct qn_sink *sink = qn_lua_check_sink(L, 1);
+    qn_wait_check(L);
+    struct qn_op *room = qn_sink_room(sink);
+    if (!room) return 0;
+    if (room->waiter) return luaL_error(L, "another task waits for the sink");
+    return qn_wait(L, room, has_room, 0);
+}
+
+/* sink:bytes() -> of the rows with what stands between them, and of the output; when it is closed */
+static int l_sink_bytes(lua_State *L)
+{
+    const struct qn_sink *sink = qn_lua_check_sink(L, 1);
+    lua_pushinteger(L, (lua_Integer)sink->bytes_written);
+    lua_pushinteger(L, (lua_Integer)sink->output_bytes);
+    return 2;
 }
 
 static const char *temporary_dir(void)
@@ -302,7 +352,9 @@ static int l_sequencer_fail(lua_State *L)
 
 static void push_advance(lua_State *L, const struct qn_advance *done)
 {
-    lua_createtable(L, 0, 3);
+    lua_createtable(L, 0, 4);
+    lua_pushboolean(L, done->full);
+    lua_setfield(L, -2, "full");
     lua_createtable(L, (int)done->count, 0); /* [result, committed] */
     for (size_t i = 0; i < done->count; i++) {
         lua_pushinteger(L, done->committed[i]);
@@ -330,7 +382,7 @@ static int protected_push(lua_State *L)
     return 1;
 }
 
-/* sequencer:advance() -> { committed={leaf...}, refetch={leaf...}, failed={json text...} } | nil, err */
+/* sequencer:advance() -> { committed={leaf...}, refetch={leaf...}, failed={json text...}, full=boolean } | nil, err */
 static int l_sequencer_advance(lua_State *L)
 {
     struct qn_sequencer *sequencer = check_sequencer(L);
@@ -410,8 +462,9 @@ static int l_sequencer_close(lua_State *L)
 int luaopen_quern_core_run(lua_State *L)
 {
     static const luaL_Reg sink_meta[] = {{"__gc", l_sink_gc}, {NULL, NULL}};
-    static const luaL_Reg sink_methods[] = {
-        {"close", l_sink_close}, {"take", l_queue_take}, {"waiting", l_queue_waiting}, {NULL, NULL}};
+    static const luaL_Reg sink_methods[] = {{"close", l_sink_close},      {"wait", l_sink_wait},
+                                            {"bytes", l_sink_bytes},      {"take", l_queue_take},
+                                            {"waiting", l_queue_waiting}, {NULL, NULL}};
     static const luaL_Reg sequencer_meta[] = {{"__gc", l_sequencer_gc}, {"__close", l_sequencer_gc}, {NULL, NULL}};
     static const luaL_Reg sequencer_methods[] = {{"begin", l_sequencer_begin},   {"add", l_sequencer_add},
                                                  {"finish", l_sequencer_finish}, {"discard", l_sequencer_discard},

@@ -325,11 +325,14 @@ int qn_leaf_has(const struct qn_leaf *leaf, struct qn_hash key, bool *found, str
 
 int qn_leaf_deliver(struct qn_leaf *leaf, struct qn_sink *sink, struct qn_err *err)
 {
-    int rc = sink->class->leaf_begin(sink, leaf->id, err);
+    int rc = leaf->sink ? 0 : sink->class->leaf_begin(sink, leaf->id, err);
     leaf->sink = sink;
     if (rc < 0) return rc;
-    do rc = qn_hold_deliver(&leaf->rows, sink, err);
-    while (rc > 0);
+    do {
+        leaf->delivering = qn_sink_room(sink) != NULL;
+        if (leaf->delivering) return 1;
+        rc = qn_hold_deliver(&leaf->rows, sink, err);
+    } while (rc > 0);
     qn_hold_clear(&leaf->rows);
     return rc;
 }

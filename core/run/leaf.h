@@ -38,6 +38,7 @@ struct qn_leaf {
     struct qn_early *early; /* pages that wait, lowest number first */
     struct qn_hold rows;
     struct qn_sink *sink;   /* rows go straight there, and it has those of `rows`; NULL: they are held */
+    bool delivering;        /* ... but not yet all of them: it was full */
     struct qn_spool failed; /* see failed.h */
     struct qn_keyset seen;  /* until finish */
     struct qn_spool keys;   /* from finish on */
@@ -59,5 +60,5 @@ int qn_leaf_add(struct qn_leaf *leaf, uint32_t page, struct qn_batch *batch, str
 int qn_leaf_finish(struct qn_leaf *leaf, uint32_t pages, struct qn_err *err);
 /* After finish: does it hold the key? */
 int qn_leaf_has(const struct qn_leaf *leaf, struct qn_hash key, bool *found, struct qn_err *err);
-/* leaf_begin, and the rows so far; rows to come go the same way at once. */
+/* leaf_begin, and the rows so far; rows to come go the same way at once. 1: the sink is full; the next call goes on. */
 int qn_leaf_deliver(struct qn_leaf *leaf, struct qn_sink *sink, struct qn_err *err);

@@ -240,11 +240,13 @@ static int note_commit(struct qn_sequencer *sequencer, const struct qn_leaf *lea
     return 0;
 }
 
+/* 1: the sink is full; the next call goes on. */
 static int commit_leaf(struct qn_sequencer *sequencer, struct qn_leaf *leaf, struct qn_advance *out, struct qn_err *err)
 {
     uint32_t id = leaf->id;
     struct qn_sink *sink = sequencer->sink;
-    int rc = leaf->sink ? 0 : qn_leaf_deliver(leaf, sink, err);
+    int rc = leaf->sink && !leaf->delivering ? 0 : qn_leaf_deliver(leaf, sink, err);
+    if (rc == 1) return rc;
     if (rc == 0) rc = sink->class->leaf_end(sink, err);
     if (rc == 0) rc = qn_failed_commit(sequencer, leaf, out, err);
     if (rc == 0 && leaf->disorder) rc = qn_sequencer_hole(sequencer, id, leaf->disorder, err);
@@ -260,15 +262,16 @@ static int commit_leaf(struct qn_sequencer *sequencer, struct qn_leaf *leaf, str
     return 0;
 }
 
-/* 1: committed; 0: asked for once more. */
+/* 1: committed; 0: asked for once more, or the sink is full. */
 static int settle_leaf(struct qn_sequencer *sequencer, uint32_t id, struct qn_advance *out, struct qn_err *err)
 {
     struct qn_leaf *leaf = live(sequencer, id);
-    int rc = qn_check_leaf(sequencer, leaf, err);
+    int rc = leaf->delivering ? 0 : qn_check_leaf(sequencer, leaf, err);
     if (rc < 0) return rc;
     if (rc == 0) {
         rc = commit_leaf(sequencer, leaf, out, err);
-        return rc < 0 ? rc : 1;
+        out->full = rc == 1;
+        return rc < 0 ? rc : !out->full;
     }
     drop(sequencer, id);
     qn_tree_mark_refetched(sequencer->tree, id);

@@ -1,7 +1,8 @@
 /* sequencer.h - from pages in any order to leaves in plan order: key, owner, order, commit.
  *
  *     begin(leaf); add(leaf, page, batch)... in any order; finish(leaf, pages)      or   discard / fail
- *     advance()    commits what may be committed, again and again;     at the end   close(publish | keep | discard)
+ *     advance()    commits what may be committed, as far as the sink has room, again and again;     at the end
+ * close(publish | keep | discard)
  *
  * A leaf commits, in plan order, once it is whole; where key and owner are declared, once its successor is whole, too
  * (or has failed, or there is none). Then every record that a whole leaf left to it must be among its keys; if one is
@@ -48,6 +49,7 @@ struct qn_advance {
     uint32_t *committed;
     size_t count, capacity;
     uint32_t refetch; /* 0: none; at most one leaf, because nothing behind it may commit */
+    bool full;        /* the sink is full: when it has room (see sink.h), call again for the rest */
     char **failed;    /* records that failed, as JSON objects (leaf, page, record, reason); the first QN_FAILED_TOLD of
                        * the run, in plan order */
     size_t failed_count, failed_capacity;

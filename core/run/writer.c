@@ -63,9 +63,7 @@ static int hand_over(struct qn_writer *writer, struct qn_err *err)
     struct qn_sink *sink = writer->sink;
     const struct qn_buf *bytes = &writer->emit.bytes;
     if (writer->emit.count == 0) return 0;
-    int rc = sink->class->leaf_begin(sink, 1, err);
-    if (rc == 0) rc = sink->class->rows(sink, bytes->data, bytes->size, writer->emit.count, err);
-    if (rc == 0) rc = sink->class->leaf_end(sink, err);
+    int rc = sink->class->rows(sink, bytes->data, bytes->size, writer->emit.count, err);
     qn_buf_clear(&writer->emit.bytes);
     writer->emit.count = writer->emit.encoded = 0;
     return rc;

@@ -1,4 +1,4 @@
-/* writer.h - rows one after another into a sink: what a program emits. One leaf of no plan, so to speak.
+/* writer.h - rows one after another into a sink: what a program emits. They belong to no leaf.
  *
  *     { emit a row into qn_writer_begin; qn_writer_end }...; qn_writer_flush; then the sink's own publish or discard
  *

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "sink/output.h"
+#include "sink/packer.h"
 
 struct mark { /* what there was before a leaf */
     uint64_t rows, bytes;
@@ -21,6 +22,8 @@ struct file_sink {
     struct qn_sink sink; /* first: the class sees this */
     enum qn_sink_format format;
     struct qn_output output;
+    enum qn_compression compression;
+    struct qn_packer *packer;     /* NULL: not compressed; else before output */
     struct qn_output_names names; /* of a file; empty for streams */
     char *name;                   /* of a stream, for messages */
     char tail[2];                 /* of a JSON array: the last bytes, which may be a comma that no row follows */
@@ -40,16 +43,22 @@ static struct file_sink *of(struct qn_sink *sink)
 
 static int add(struct file_sink *file, const char *data, size_t size, struct qn_err *err)
 {
-    int rc = qn_output_add(&file->output, data, size, err);
+    int rc =
+        file->packer ? qn_packer_add(file->packer, data, size, err) : qn_output_add(&file->output, data, size, err);
     if (rc == 0) file->sink.bytes_written += size;
     return rc;
+}
+
+static int closed(struct qn_err *err)
+{
+    return qn_fail(err, QN_ESTATE, "rows for an output that is closed");
 }
 
 static int leaf_begin(struct qn_sink *sink, uint64_t leaf, struct qn_err *err)
 {
     struct file_sink *file = of(sink);
     (void)leaf;
-    if (file->over) return qn_fail(err, QN_ESTATE, "rows for an output that is closed");
+    if (file->over) return closed(err);
     file->mark = (struct mark){.rows = sink->rows_written, .bytes = sink->bytes_written, .tail_size = file->tail_size};
     memcpy(file->mark.tail, file->tail, sizeof file->tail);
     file->in_leaf = true;
@@ -89,6 +98,7 @@ static int add_array(struct file_sink *file, const char *data, size_t size, stru
 static int rows(struct qn_sink *sink, const char *data, size_t size, uint64_t row_count, struct qn_err *err)
 {
     struct file_sink *file = of(sink);
+    if (file->over) return closed(err);
     int rc = file->format == QN_SINK_JSON ? add_array(file, data, size, err) : add(file, data, size, err);
     if (rc == 0) sink->rows_written += row_count;
     return rc;
@@ -98,17 +108,36 @@ static int leaf_end(struct qn_sink *sink, struct qn_err *err)
 {
     struct file_sink *file = of(sink);
     file->in_leaf = false;
+    if (file->packer) return qn_packer_leaf_end(file->packer, err);
     return file->stream ? qn_output_flush(&file->output, err) : 0;
 }
 
-/* The partial file is not synced here: nothing resumes from it, and publish syncs it before its name appears. */
+/* The partial file is not synced here: nothing resumes from it, and publish syncs it before its name appears. For the
+ * same reason a compressed output keeps its own time: where its blocks end must not depend on when leaves commit. */
 static int commit(struct qn_sink *sink, struct qn_err *err)
 {
-    return qn_output_flush(&of(sink)->output, err);
+    struct file_sink *file = of(sink);
+    return file->packer ? qn_packer_check(file->packer, err) : qn_output_flush(&file->output, err);
+}
+
+/* Everything is with the operating system. */
+static int drain(struct file_sink *file, struct qn_err *err)
+{
+    int rc = file->packer ? qn_packer_finish(file->packer, err) : 0;
+    return rc == 0 ? qn_output_flush(&file->output, err) : rc;
+}
+
+static struct qn_op *room(struct qn_sink *sink)
+{
+    struct file_sink *file = of(sink);
+    return file->packer ? qn_packer_room(file->packer) : NULL;
 }
 
 static int close_output(struct file_sink *file)
 {
+    qn_packer_free(file->packer);
+    file->packer = NULL;
+    file->sink.output_bytes = file->output.written;
     qn_output_free(&file->output);
     file->over = true;
     int fd = file->output.fd;
@@ -123,6 +152,7 @@ static void discard(struct qn_sink *sink)
     if (!file->stream) unlink(file->names.partial); /* before the lock goes with the descriptor */
     file->names.partial[0] = 0;
     close_output(file);
+    if (!file->stream) file->sink.output_bytes = 0;
 }
 
 static int finish(struct file_sink *file, struct qn_err *err)
@@ -131,7 +161,7 @@ static int finish(struct file_sink *file, struct qn_err *err)
     if (file->format == QN_SINK_JSON) {
         rc = file->tail_size > 0 ? add(file, "\n]\n", 3, err) : add(file, "]\n", 2, err);
     }
-    return rc == 0 ? qn_output_flush(&file->output, err) : rc;
+    return rc == 0 ? drain(file, err) : rc;
 }
 
 /* A rename lasts only when its directory is synced. File systems that cannot sync one say EINVAL. */
@@ -218,7 +248,7 @@ static void keep(struct qn_sink *sink)
         discard(sink);
         return;
     }
-    qn_output_flush(&file->output, NULL); /* what fits is kept; the run has failed already */
+    drain(file, NULL); /* what fits is kept; the run has failed already */
     close_output(file);
 }
 
@@ -241,6 +271,7 @@ static const struct qn_sink_class file_class = {
     .leaf_end = leaf_end,
     .leaf_undo = leaf_undo,
     .commit = commit,
+    .room = room,
     .seal = seal,
     .publish = publish,
     .withdraw = withdraw,
@@ -310,8 +341,11 @@ static int open_stream(struct file_sink *file, const char *path, struct qn_err *
     if (!file->name) return qn_fail(err, QN_ENOMEM, "out of memory for the output");
     file->output.name = file->name;
     file->output.fd = path ? open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY) : STDOUT_FILENO;
-    if (file->output.fd >= 0) return 0;
-    return qn_fail_errno(err, QN_EIO, errno, "cannot write '%s'; choose another output", path);
+    if (file->output.fd < 0) {
+        return qn_fail_errno(err, QN_EIO, errno, "cannot write '%s'; choose another output", path);
+    }
+    if (file->compression == QN_COMPRESSION_NONE || !isatty(file->output.fd)) return 0;
+    return qn_fail(err, QN_EINVAL, "compressed rows are not for a terminal: send them to a file or a pipe");
 }
 
 static int open_any(struct file_sink *file, const char *path, const char *run, struct qn_err *err)
@@ -332,6 +366,15 @@ static int begin(struct file_sink *file, const struct qn_file_sink_options *opti
 {
     int fd = file->output.fd;
     int rc = qn_output_init(&file->output, fd, file->stream ? file->name : file->names.partial, err);
+    if (rc == 0 && file->compression != QN_COMPRESSION_NONE) {
+        const struct qn_packer_options packer = {
+            .loop = options->loop,
+            .output = &file->output,
+            .compression = file->compression,
+            .threads = options->threads > 0 ? options->threads : 1,
+        };
+        rc = qn_packer_new(&packer, &file->packer, err);
+    }
     if (rc < 0) return rc;
     if (options->format == QN_SINK_JSON) return add(file, "[\n", 2, err);
     if (options->format == QN_SINK_CSV && options->header) return add(file, options->header, options->header_size, err);
@@ -348,10 +391,11 @@ int qn_file_sink_open(const struct qn_file_sink_options *options, struct qn_sink
     file->sink.class = &file_class;
     file->format = options->format;
     file->optional = options->optional;
+    file->compression = options->compression;
     file->output.fd = -1;
     qn_output_quiet_signals();
     int rc = open_any(file, options->path, options->run, err);
-    file->sink.can_undo = !file->stream;
+    file->sink.can_undo = !file->stream && file->compression == QN_COMPRESSION_NONE;
     if (rc == 0) rc = begin(file, options, err);
     if (rc < 0) {
         free_sink(&file->sink);

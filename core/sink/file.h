@@ -8,12 +8,19 @@
  * Pipes, devices and standard output (path NULL, "" or "-") are written leaf by leaf: what is written cannot be taken
  * back, nothing is kept, and a reader that goes away is QN_EPIPE.
  *
+ * A compressed output is packed in blocks, on threads of its own (see packer.h), the same bytes for a file and for a
+ * pipe. What a pipe's reader has seen lags behind by some blocks, as behind a compressor in the pipe. A terminal is
+ * refused.
+ *
  * CSV: the header line once, at open, also for an empty result. JSON: one row a line between "[" and "]"; the "]" is
  * written by publish alone, so a failed run never looks whole. Opening a sink makes the process ignore SIGPIPE and
  * SIGXFSZ unless somebody handles them. */
 #pragma once
 
+#include "base/compress.h"
 #include "sink/sink.h"
+
+struct qn_loop;
 
 enum qn_sink_format { QN_SINK_CSV, QN_SINK_NDJSON, QN_SINK_JSON };
 
@@ -23,7 +30,10 @@ struct qn_file_sink_options {
     const char *header; /* the CSV header line with its line end; not NUL-terminated; NULL: none */
     size_t header_size;
     const char *run; /* id of the run, part of the partial file's name; no slash */
-    bool optional;   /* without rows nothing stays, and publish removes what stood under the name; a file only */
+    enum qn_compression compression;
+    struct qn_loop *loop; /* where it is compressed: outlives the sink; else NULL */
+    unsigned threads;     /* that compress; 0: one */
+    bool optional;        /* without rows nothing stays, and publish removes what stood under the name; a file only */
 };
 
 /* QN_EIO (names the path and what to do), QN_EEXIST (the same run writes there already), QN_EINVAL, QN_ENOMEM.

@@ -70,6 +70,12 @@ static void withdraw(struct qn_sink *sink)
     of(sink)->end = QN_MEMORY_DISCARDED;
 }
 
+static struct qn_op *room(struct qn_sink *sink)
+{
+    struct qn_memory_sink *memory = of(sink);
+    return memory->rows_calls < memory->full_at_rows ? NULL : memory->full;
+}
+
 static void keep(struct qn_sink *sink)
 {
     of(sink)->end = QN_MEMORY_KEPT;
@@ -98,6 +104,7 @@ static const struct qn_sink_class memory_class = {
     .leaf_end = leaf_end,
     .leaf_undo = leaf_undo,
     .commit = commit,
+    .room = room,
     .seal = seal,
     .publish = publish,
     .withdraw = withdraw,

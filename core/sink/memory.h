@@ -16,6 +16,8 @@ struct qn_memory_sink {
     uint64_t fail_at_rows; /* rows() that fails with fail_code, from 1; 0: none */
     int fail_code;
     uint64_t rows_calls;
+    struct qn_op *full; /* what room() answers from full_at_rows calls of rows() on; NULL: there is room */
+    uint64_t full_at_rows;
     enum qn_memory_sink_end end;
 };
 

@@ -1,5 +1,5 @@
-/* sink.h - where rows go, leaf by leaf, in plan order. What is not between leaf_begin and leaf_end of a whole leaf is
- * never published or kept.
+/* sink.h - where rows go, leaf by leaf, in plan order. What follows a leaf_begin without its leaf_end is never
+ * published or kept. Rows of a program belong to no leaf.
  *
  *     open; { leaf_begin; rows...; leaf_end | leaf_undo }...; commit (now and then); publish   or   discard / keep
  *
@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 
+struct qn_op;
 struct qn_sink;
 
 struct qn_sink_class {
@@ -25,8 +26,12 @@ struct qn_sink_class {
     /* Instead of leaf_end, where can_undo says so: as if leaf_begin had not been called. Also after a failure of rows.
      */
     int (*leaf_undo)(struct qn_sink *sink, struct qn_err *err);
-    /* What leaf_end closed is out of our hands: with the operating system, and durable where the sink can resume. */
+    /* What leaf_end closed is out of our hands: with the operating system, and durable where the sink can resume. What
+     * is being compressed follows in its own time, and fails in a later call. */
     int (*commit)(struct qn_sink *sink, struct qn_err *err);
+    /* May more rows come? NULL: yes. Else the sink is full, and the op completes when it takes more; it is for one
+     * waiter. Rows that come all the same are taken, and hold the caller meanwhile. May be NULL: never full. */
+    struct qn_op *(*room)(struct qn_sink *sink);
     /* Nothing is added any more: all of it is written and durable, only its name is missing. publish does it if nobody
      * did. */
     int (*seal)(struct qn_sink *sink, struct qn_err *err);
@@ -41,4 +46,10 @@ struct qn_sink {
     const struct qn_sink_class *class;
     uint64_t rows_written, bytes_written; /* taken from the callers; they may still sit in a buffer */
     bool can_undo;                        /* what a leaf has so far can be taken back; else leaf_undo is not called */
+    uint64_t output_bytes; /* what the operating system took, compressed or not, and still has; known at the end */
 };
+
+static inline struct qn_op *qn_sink_room(struct qn_sink *sink)
+{
+    return sink->class->room ? sink->class->room(sink) : NULL;
+}

@@ -1,14 +1,11 @@
 /* Bytes packed as gzip members and zstd frames: unpacked again by the libraries' own readers. */
 #include "base_world.h"
 
-#include <zlib.h>
-#include <zstd.h>
-
-#include "base/compress.h"
+#include "packed.h"
 
 #define MOST ((size_t)3 << 20)
 
-static char text[MOST], unpacked[MOST];
+static char text[MOST];
 
 /* Rows of a kind, or noise that cannot be packed. */
 static void fill(bool noise)
@@ -20,46 +17,11 @@ static void fill(bool noise)
     }
 }
 
-/* Unpacks members one after another; how many bytes there were, how many members. */
-static size_t gunzip(const struct qn_buf *packed, unsigned *members)
-{
-    z_stream stream = {.next_in = (Bytef *)packed->data, .avail_in = (unsigned)packed->size};
-    size_t size = 0;
-    *members = 0;
-    while (stream.avail_in > 0) {
-        assert_int_equal(inflateInit2(&stream, 15 + 16), Z_OK);
-        stream.next_out = (Bytef *)unpacked + size;
-        stream.avail_out = (unsigned)(MOST - size);
-        assert_int_equal(inflate(&stream, Z_FINISH), Z_STREAM_END);
-        size += stream.total_out;
-        inflateEnd(&stream);
-        ++*members;
-    }
-    return size;
-}
-
-static size_t unzstd(const struct qn_buf *packed, unsigned *members)
-{
-    size_t size = 0;
-    *members = 0;
-    for (size_t at = 0; at < packed->size; ++*members) {
-        size_t frame = ZSTD_findFrameCompressedSize(packed->data + at, packed->size - at);
-        assert_false(ZSTD_isError(frame));
-        size_t made = ZSTD_decompress(unpacked + size, MOST - size, packed->data + at, frame);
-        assert_false(ZSTD_isError(made));
-        assert_true(ZSTD_getFrameContentSize(packed->data + at, frame) == made); /* readers may ask */
-        size += made;
-        at += frame;
-    }
-    return size;
-}
-
 static void check(enum qn_compression compression, const size_t *sizes, size_t count)
 {
     struct qn_compressor *compressor;
     struct qn_buf packed, again;
     size_t size = 0;
-    unsigned members;
     qn_buf_init(&packed, QN_BUF_NO_CAP);
     qn_buf_init(&again, QN_BUF_NO_CAP);
     for (int round = 0; round < 2; round++) { /* a fresh compressor writes the same bytes as a used one */
@@ -76,10 +38,11 @@ static void check(enum qn_compression compression, const size_t *sizes, size_t c
     }
     assert_int_equal(packed.size, again.size);
     assert_memory_equal(packed.data, again.data, packed.size);
-    size_t found = compression == QN_COMPRESSION_GZIP ? gunzip(&packed, &members) : unzstd(&packed, &members);
-    assert_int_equal(members, count);
-    assert_int_equal(found, size);
-    if (size > 0) assert_memory_equal(unpacked, text, size);
+    struct unpacked found = unpack(compression, packed.data, packed.size, MOST);
+    assert_int_equal(found.members, count);
+    assert_int_equal(found.size, size);
+    if (size > 0) assert_memory_equal(found.text, text, size);
+    free(found.text);
     qn_buf_free(&packed);
     qn_buf_free(&again);
 }

@@ -526,6 +526,13 @@ local sink_methods = {}
 ---@return true?
 ---@return quern.Error? err
 function sink_methods:close(fate) end
+--- Waits until it takes more rows: one that compresses is full now and then. For one task at a time.
+---@async
+function sink_methods:wait() end
+--- Once it is closed.
+---@return integer rows  bytes of the rows, with header and separators, before they were compressed
+---@return integer output  bytes that were written
+function sink_methods:bytes() end
 --- Of a queue: the next lines that were committed, at most 64 KB unless a row is longer; nil when there are none now.
 ---@return string? lines
 ---@return quern.Error? err
@@ -568,7 +575,7 @@ function sequencer_methods:discard(leaf) end
 ---@param leaf integer
 ---@param reason string
 function sequencer_methods:fail(leaf, reason) end
----@return { committed: integer[], refetch: integer[], failed: string[] }?  `failed`: the first records of the run that failed, as JSON texts
+---@return { committed: integer[], refetch: integer[], failed: string[], full: boolean }?  `failed`: the first records of the run that failed, as JSON texts; `full`: the sink has no room, wait for it and call again
 ---@return quern.Error? err
 function sequencer_methods:advance() end
 ---@return table<string, integer>  rows, failed, records, duplicates, disowned, outside, no_key, no_owner, spooled_bytes
@@ -586,7 +593,7 @@ local run = {}
 ---@param spec { from: integer, to: integer, size?: string, floor?: string, grain?: string, split?: boolean }|{ count: integer }
 ---@return quern.core.Tree
 function run.tree(spec) end
----@param options { path?: string, format?: "csv"|"ndjson"|"json", header?: string, run?: string, optional?: boolean }  `optional`: without rows nothing stays, nor what stood there
+---@param options { path?: string, format?: "csv"|"ndjson"|"json", compression?: "none"|"gzip"|"zstd", threads?: integer, header?: string, run?: string, optional?: boolean }  `threads` that compress, at most 8 (default: the machine's cores); `optional`: without rows nothing stays, nor what stood there
 ---@return quern.core.Sink?
 ---@return quern.Error? err
 function run.sink(options) end
