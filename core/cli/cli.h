@@ -47,6 +47,10 @@ int cli_finish_output(int status);
     {                                                                                                                  \
         0, "env-file", CLI_TEXT, "FILE", NULL, "env_file", "NAME=VALUE lines; never overrides the environment"         \
     }
+#define CLI_COMPRESS_OPTION                                                                                            \
+    {                                                                                                                  \
+        0, "compress", CLI_CHOICE, "gzip|zstd|none", "gzip|zstd|none", "compress", "instead of what .gz or .zst says"  \
+    }
 #define CLI_PLUGIN_OPTION                                                                                              \
     {                                                                                                                  \
         0, "plugin", CLI_TEXT, "FILE", NULL, NULL, "a file that adds columns or changes rows; may be given again"      \

@@ -10,6 +10,7 @@ static const struct cli_option options[] = {
     {'o', "output", CLI_TEXT, "FILE", NULL, "output", "as for run: its extension chooses the format"},
     {0, "format", CLI_CHOICE, "csv|ndjson|json", "csv|ndjson|json", "format",
      "instead of the script's or the extension's"},
+    CLI_COMPRESS_OPTION,
     CLI_PLUGIN_OPTION,
     CLI_RATE_OPTION,
     CLI_ENV_OPTION,

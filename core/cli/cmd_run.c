@@ -13,9 +13,10 @@
 static const struct cli_option options[] = {
     CLI_PARAM_OPTION,
     {'o', "output", CLI_TEXT, "FILE", NULL, "output",
-     "where rows go; its extension chooses the format (default: stdout)"},
+     "where rows go; its extension chooses format and compression (default: stdout)"},
     {0, "format", CLI_CHOICE, "csv|ndjson|json", "csv|ndjson|json", "format",
      "instead of the script's or the extension's"},
+    CLI_COMPRESS_OPTION,
     {0, "csv-safe", CLI_FLAG, NULL, NULL, "csv_safe",
      "CSV: put ' before texts that a spreadsheet would run as formulas"},
     {0, "concurrency", CLI_NUMBER, "N", NULL, "concurrency", "leaves fetched side by side (default 4)"},

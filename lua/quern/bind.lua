@@ -3,39 +3,12 @@ local task = require "quern.core.task"
 local errors = require "quern.core.error"
 local chunk = require "quern.chunk"
 local http = require "quern.http"
+local output = require "quern.output"
 local param = require "quern.param"
 local plugin = require "quern.plugin"
 local quarantine = require "quern.quarantine"
 
 local M = {}
-
-local EXTENSIONS = { csv = "csv", json = "json", ndjson = "ndjson", jsonl = "ndjson" }
-local FORMATS = { csv = true, json = true, ndjson = true }
-
-local function usage(format, ...)
-  return nil, errors.new("usage", format:format(...), { exit = 2 })
-end
-
---- The output format: `--format`, else the extension of the output, else the query's own, else NDJSON.
----@param query quern.Query
----@param opts { format: string?, output: string?, csv_safe: boolean? }
----@return string? format
----@return table? err
-function M.format(query, opts)
-  local wanted = opts.format
-  if wanted and not FORMATS[wanted] then
-    return usage("--format '%s' is not one of csv, json, ndjson", wanted)
-  end
-  local extension = opts.output and opts.output:match "%.(%w+)$"
-  local format = wanted or (extension and EXTENSIONS[extension:lower()]) or query.format or "ndjson"
-  if format == "csv" and query.raw then
-    return usage("the rows of '%s' are raw JSON, which CSV cannot hold; use --format json or ndjson", query.name)
-  end
-  if opts.csv_safe and format ~= "csv" then
-    return usage("--csv-safe guards the cells of CSV; the format of this run is %s: leave it out, or give --format csv", format)
-  end
-  return format
-end
 
 local function validate(query, params)
   if not query.validate then return true end
@@ -81,15 +54,15 @@ end
 
 --- Binds a query's script: parameters, tree, format, client. Everything that can be refused before a request is refused here.
 ---@param script quern.Script  its value is a query
----@param opts table  params, format, output, csv_safe, on_error, quarantine, rate, plugins
+---@param opts table  params, format, compress, output, csv_safe, on_error, quarantine, rate, plugins
 ---@return table? bound
 ---@return table? err
 function M.bind(script, opts)
   local query = script.value
   local bound = { script = script, query = query, now_ms = task.wall() }
-  local err
-  bound.format, err = M.format(query, opts)
-  if not bound.format then return nil, err end
+  local out, err = output.bind(query, opts)
+  if not out then return nil, err end
+  bound.format, bound.compression = out.format, out.compression
   bound.csv_safe = opts.csv_safe == true
   bound.on_error, err = quarantine.bind(opts)
   if not bound.on_error then return nil, err end

@@ -8,10 +8,10 @@ local errors = require "quern.core.error"
 local event = require "quern.core.event"
 local json = require "quern.core.json"
 local task = require "quern.core.task"
-local bind = require "quern.bind"
 local emit = require "quern.emit"
 local events = require "quern.events"
 local options = require "quern.options"
+local output_of = require "quern.output"
 local raised = require "quern.raised"
 
 local M = {}
@@ -81,8 +81,8 @@ local NOT_FOR_PROGRAMS = { plugins = "--plugin", listen = "--listen", rate = "--
 
 --- Checks what can be checked before the function is called.
 ---@param script quern.Script  its value is a function
----@param opts table  params, format, output
----@return table? bound  name, script, args, format
+---@param opts table  params, format, compress, output
+---@return table? bound  name, script, args, format, compression
 ---@return table? err
 function M.bind(script, opts)
   for _, name in ipairs(options.names(NOT_FOR_PROGRAMS)) do
@@ -92,11 +92,11 @@ function M.bind(script, opts)
     end
   end
   local name = script.path:match "([^/]+)$":gsub("%.lua$", "")
-  local format, err = bind.format({ name = name }, opts)
-  if not format then return nil, err end
+  local out, err = output_of.bind({ name = name }, opts)
+  if not out then return nil, err end
   local args = {}
   for key, text in pairs(opts.params or {}) do args[key] = text end
-  return { name = name, script = script, args = args, format = format, csv_safe = opts.csv_safe == true }
+  return { name = name, script = script, args = args, format = out.format, compression = out.compression, csv_safe = opts.csv_safe == true }
 end
 
 --- `quern plan` of a program.
@@ -163,7 +163,8 @@ end
 ---@return table? summary
 ---@return table? err  the run could not begin
 function M.execute(bound, opts)
-  local sink, err = core_run.sink { path = opts.output, format = bound.format, run = opts.run_id }
+  local sink, err = core_run.sink { path = opts.output, format = bound.format, compression = bound.compression, threads = opts.workers,
+                                     run = opts.run_id }
   if not sink then return nil, err end
   local broken = { end_program = function() end }
   local output = setmetatable({ sink = sink, format = bound.format, csv_safe = bound.csv_safe, rows = 0, dirty = false, changed = task.event() }, Output)
@@ -176,7 +177,8 @@ function M.execute(bound, opts)
   if opts.audit then opts.audit.on_failure = function(problem) output:on_failure(problem) end end
   local started_ms = task.now()
   local counts, subscription = count_requests()
-  event.emit { type = "run_started", run = opts.run_id, query = bound.name, output = opts.output or "-", format = bound.format }
+  event.emit { type = "run_started", run = opts.run_id, query = bound.name, output = opts.output or "-", format = bound.format,
+               compression = bound.compression }
   emit.output = output
   local ok, failure = pcall(drive, bound, output, broken)
   emit.output = nil
@@ -184,10 +186,12 @@ function M.execute(bound, opts)
   subscription:close()
   if opts.audit then failure = opts.audit:settle() or failure end
   local exit, message, problem = settle(output, failure)
+  local row_bytes, output_bytes = sink:bytes()
   local report = {
     run = opts.run_id, query = bound.name, program = true, exit = exit, message = message, verdict = exit == 0 and "complete" or "failed",
     error = problem and problem.kind, params = params_text(bound.args), rows = exit == 0 and output.rows or 0, requests = counts.requests,
-    retries = counts.retries, holes = json.array {}, output = opts.output or "-", format = bound.format, elapsed_ms = task.now() - started_ms,
+    retries = counts.retries, holes = json.array {}, output = opts.output or "-", format = bound.format, compression = bound.compression,
+    row_bytes = row_bytes, output_bytes = output_bytes, elapsed_ms = task.now() - started_ms,
   }
   event.emit { type = "run_finished", summary = report }
   return report

@@ -175,7 +175,8 @@ function Run:fetch(leaf)
   end
 end
 
-function Run:commit()
+-- Commits what can be committed, as far as the sink has room. True if there is more.
+function Run:commit_some()
   local result, err = self.sequencer:advance()
   if not result then error(err, 0) end
   for _, id in ipairs(result.committed) do
@@ -187,6 +188,21 @@ function Run:commit()
     self.counts.refetches = self.counts.refetches + 1
     event.emit { type = "restart", leaf = self:label(id), reason = "a neighbour saw a record that this leaf owns but did not deliver" }
   end
+  return result.full
+end
+
+function Run:commit_all()
+  while self:commit_some() do self.sink:wait() end
+end
+
+-- Commits what can be committed. Waits while the sink is full, and while another runner does.
+function Run:commit()
+  while self.committing do self.changed:wait() end
+  self.committing = true
+  local ok, err = pcall(self.commit_all, self)
+  self.committing = false
+  self.changed:set()
+  if not ok then error(err, 0) end
 end
 
 -- May a new leaf start? Not while too many wait for the head, nor while all that was tried has failed.
@@ -288,7 +304,8 @@ end
 
 local function open(bound, opts)
   local run = setmetatable({
-    id = opts.run_id, query = bound.query, params = bound.params, client = bound.client, format = bound.format, cut = bound.cut,
+    id = opts.run_id, query = bound.query, params = bound.params, client = bound.client, format = bound.format,
+    compression = bound.compression, cut = bound.cut,
     changed = task.event(), active = 0, holes = {}, counted = {}, chunk_texts = setmetatable({}, { __mode = "k" }),
     completeness = bound.completeness, on_error = bound.on_error or { mode = "stop" }, plugins = bound.plugins or {},
     counts = { pages = 0, bytes = 0, leaves = 0, splits = 0, restarts = 0, refetches = 0, overtakes = 0, told = 0 }, started_ms = task.now(),
@@ -301,7 +318,8 @@ local function open(bound, opts)
   if run.inner then
     run.sink, run.tag, run.throttle = run.inner.sink, run.inner.tag, run.inner.throttle
   else
-    run.sink, err = core_run.sink { path = opts.output, format = bound.format, header = run.plan:header(), run = run.id }
+    run.sink, err = core_run.sink { path = opts.output, format = bound.format, compression = bound.compression, threads = opts.workers,
+                                    header = run.plan:header(), run = run.id }
   end
   if not run.sink then return nil, err end
   run.quarantine, err = quarantine.open(bound.on_error, run.id)
@@ -360,7 +378,7 @@ local function begin(run, opts)
   local hook = fn and feed.start("on_event", run.tag and own_events(run, fn) or fn)
   if hook then run.forget_hook = farewell.add(function() hook:close() end) end -- if the run is interrupted before it does so itself
   event.emit { type = "run_started", run = run.id, query = run.query.name, leaves = run.tree:counts().open,
-               output = not run.inner and (opts.output or "-") or nil, format = run.format,
+               output = not run.inner and (opts.output or "-") or nil, format = run.format, compression = run.compression,
                parent = run.inner and run.inner.parent, tag = run.tag }
   return hook
 end

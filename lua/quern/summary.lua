@@ -126,6 +126,7 @@ function M.close(run, failure, opts)
     local failed = aside ~= "" and (", records that failed in %s"):format(aside) or ""
     message = ("%s; what was done is in %s%s; run again"):format(message, partial, failed)
   end
+  local row_bytes, output_bytes = run.sink:bytes()
   local counts, net = run.counts, run.client.counts or {}
   return {
     run = run.id, query = run.query.name, exit = exit, message = message, params = params_text(run),
@@ -137,7 +138,8 @@ function M.close(run, failure, opts)
     leaves = counts.leaves, splits = counts.splits, restarts = counts.restarts, refetches = counts.refetches,
     pages = counts.pages, bytes = counts.bytes, requests = net.requests, retries = net.retries, causes = net.causes,
     converted = converted(run), plugins = #run.plugins > 0 and plugin.facts(run.plugins) or nil,
-    output = not run.inner and (opts.output or "-") or nil, format = run.format, partial = partial ~= "" and partial or nil,
+    output = not run.inner and (opts.output or "-") or nil, format = run.format, compression = run.compression,
+    row_bytes = row_bytes, output_bytes = not run.inner and output_bytes or nil, partial = partial ~= "" and partial or nil,
     elapsed_ms = task.now() - run.started_ms,
     error = errors.is(failure) and failure.kind or nil,
   }
