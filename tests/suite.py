@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Builds what is needed, runs every test and counts them. Called by ./dev test; the last line is "N passed, N failed".
 
-Parts: unit, lua, e2e (on the release build), asan (the same, with a reduced e2e), tsan, fuzz, house (rules of the source).
+Parts: unit, lua, e2e (on the release build), asan (the same, with a reduced e2e), tsan, fuzz,
+bench (all of ./dev bench on a few pages), house (rules of the source).
 """
 import argparse
 import concurrent.futures
@@ -12,7 +13,7 @@ import sys
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PARTS = ["house", "unit", "lua", "e2e", "asan", "tsan", "fuzz"]
+PARTS = ["house", "unit", "lua", "e2e", "bench", "asan", "tsan", "fuzz"]
 TSAN_UNITS = re.compile(r"test_(pool|convert|mem|buf|secret|doc|sequencer|zone)")
 COUNTS = re.compile(r"^(\d+) passed, (\d+) failed", re.M)
 SANITIZERS = {
@@ -105,6 +106,10 @@ class Suite:
     def e2e(self, preset="release", *arguments):
         if self.build(preset):
             self.program(preset + "/e2e", [sys.executable, "tests/e2e/run.py", "--build", "build/" + preset, *arguments], 600)
+
+    def bench(self, preset="release"):
+        if self.build(preset):
+            self.program(preset + "/bench", [sys.executable, "tests/bench/test_bench.py", "--build", "build/" + preset])
 
     def asan(self):
         self.unit("asan")

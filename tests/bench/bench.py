@@ -34,9 +34,9 @@ class Sizes:
         quick = args.quick
         self.per_day = 2 if quick else 16
         self.rounds = args.rounds or (1 if quick else 5)
-        self.pages = args.pages or (8 if quick else 64)
+        self.pages = args.pages or (4 if quick else 64)
         self.compared = 4 if quick else 16
-        self.growth = [4, 8] if quick else [64, 256, 1024]
+        self.growth = [2, 4] if quick else [64, 256, 1024]
         self.growth_rounds = args.growth_rounds
         self.requests = 2000 if quick else 20000
         self.starts = max(self.rounds, 3 if quick else 21)
@@ -52,9 +52,9 @@ class Bench:
         self.layout = pages.Layout(os.path.join(out, "bench-pages"), self.sizes.per_day)
         self.programs = Programs(self.build, self.layout, args.peers)
         self.stopwatch = Stopwatch(self.build, self.sizes.rounds)
-        self.table = Table(self.about())
         self.result = os.path.join(out, "bench.json")
-        self.pages = None
+        self.pages, self.own_server = None, args.own_server
+        self.table = Table(self.about())
 
     @property
     def pages_url(self):
@@ -65,13 +65,13 @@ class Bench:
         version = subprocess.run([self.programs.quern_path, "version"], capture_output=True, text=True, check=False).stdout.strip()
         return {"when": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "quern": version,
                 "machine": platform.platform(), "cores": len(os.sched_getaffinity(0)), "python": platform.python_version(),
-                "pages_from": servers.nginx_path() or "tests/bench/server", "rounds": self.sizes.rounds, "growth_rounds": self.sizes.growth_rounds}
+                "pages_from": "tests/bench/server" if self.own_server or not servers.nginx_path() else "nginx", "rounds": self.sizes.rounds, "growth_rounds": self.sizes.growth_rounds}
 
     def run(self, names):
         about = self.table.raw["about"]
         print("%(quern)s, %(cores)d cores, %(rounds)d rounds, pages of %(records)d records from %(pages_from)s" % {
             **about, "records": pages.PER_PAGE})
-        with servers.pages_server(self.build, self.layout.folder) as self.pages:
+        with servers.pages_server(self.build, self.layout.folder, self.own_server) as self.pages:
             for name in names:
                 PARTS[name](self)
         self.table.marks()
@@ -88,6 +88,7 @@ def arguments():
     parser.add_argument("--growth-rounds", type=int, default=1, help="default 1: its largest size is 4 GB")
     parser.add_argument("--build", default=os.path.join(ROOT, "build/release"), help="folder of the build; default build/release")
     parser.add_argument("--out", default=os.path.join(ROOT, "out"), help="folder of bench.json and of the pages; default out")
+    parser.add_argument("--own-server", action="store_true", help="pages from tests/bench/server, even where there is nginx")
     parser.add_argument("--peers", default=HERE, help="folder of the Python programs; default tests/bench")
     args = parser.parse_args()
     for part in args.parts:

@@ -21,10 +21,9 @@ class Program:
         self.name, self.words, self.env, self.text = name, words, env or {}, text
 
     def start(self, words, stdout, stderr):
-        stdin = tempfile.TemporaryFile()
-        stdin.write(self.text.encode())
-        stdin.seek(0)
-        with stdin:
+        with tempfile.TemporaryFile() if self.text else open(os.devnull, "r+b") as stdin:
+            stdin.write(self.text.encode())
+            stdin.seek(0)
             return subprocess.Popen(words, env={**os.environ, **self.env}, stdin=stdin, stdout=stdout, stderr=stderr)
 
     def check(self, status, stderr):

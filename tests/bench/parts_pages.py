@@ -32,7 +32,7 @@ def same_bytes(bench):
     days, _ = bench.layout.days(bench.sizes.compared)
     bench.table.title("the same bytes")
     for name in programs.left_out:
-        bench.table.line(name, "left out: its Python module is not installed")
+        bench.table.line(name, "left out: it, or its Python module, is not installed")
     figures = {}
     for mode in MODES:
         expected, size = programs.quern(mode, days, url).digest()
@@ -54,11 +54,10 @@ def modes(bench):
     days, size = bench.layout.days(bench.sizes.pages)
     found = bench.stopwatch.measure(
         [programs.receive_pages("receive", days, url), programs.receive_pages("receive + index", days, url, "--index"),
-         programs.curl("curl", days, url), programs.curl("curl, parallel", days, url, "-Z", "--parallel-max", str(AT_ONCE)),
-         *[programs.quern(mode, days, url) for mode in MODES]], bench.pages)
+         *programs.curl(days, url), *[programs.quern(mode, days, url) for mode in MODES]], bench.pages)
     limit = found["receive + index"]
     bench.table.title("quern and the limit: %.2f GB" % (size / 1e9))
-    bench.table.rates("modes", found, size, limit)
+    bench.table.rates("modes", found, size, "(recv+index)", lambda _: "receive + index")
     cpu = {mode: found["quern " + mode]["cpu"] for mode in MODES}
     bench.table.mark("columns: CPU / (receive + index)", cpu["columns"] / limit["cpu"], 1.4)
     bench.table.mark("raw: CPU / (receive + index)", cpu["raw"] / limit["cpu"], 1.25)
@@ -76,7 +75,7 @@ def peers(bench):
         [*[programs.quern(mode, days, url) for mode in ("columns", "transform")],
          *[programs.peer(name, mode, days, url) for name, mode in pairs]], bench.pages)
     bench.table.title("quern and its peers: %.2f GB" % (size / 1e9))
-    bench.table.rates("peers", found, size)
+    bench.table.rates("peers", found, size, "quern", lambda name: "quern transform" if "transform" in name else "quern columns")
     for mode, name, what, most in (("columns", "peer_requests", "requests, list, DictWriter", 1 / 15), ("columns", "peer_lean", "lean", 1 / 8),
                                    ("transform", "peer_lean", "lean", 1 / 4)):
         if name in programs.peers:
@@ -90,7 +89,7 @@ def held_back(bench):
         found = bench.stopwatch.measure([bench.programs.receive_pages("receive", days, server.url),
                                          *[bench.programs.quern(mode, days, server.url) for mode in MODES]], server)
     bench.table.title("the page server held to 100 MB/s: %.2f GB" % (size / 1e9))
-    bench.table.rates("held_back", found, size)
+    bench.table.rates("held_back", found, size, "receive", lambda _: "receive")
     mark_wall(bench, ", 100 MB/s", found["receive"], found)
 
 
@@ -119,8 +118,7 @@ def descendants(bench):
     days, size = bench.layout.days(bench.sizes.pages)
     found = bench.stopwatch.measure([bench.programs.receive_pages("receive + index", days, bench.pages_url, "--index"),
                                      *[bench.programs.quern(name, days, bench.pages_url) for name in ("descend_one", "descend_five")]], bench.pages)
-    limit = found["receive + index"]
     one, five = (found["quern " + name]["cpu"] for name in ("descend_one", "descend_five"))
     bench.table.title("columns with $.. paths: %.2f GB" % (size / 1e9))
-    bench.table.rates("descendants", found, size, limit)
+    bench.table.rates("descendants", found, size, "(recv+index)", lambda _: "receive + index")
     bench.table.mark("five $.. columns: CPU / one", five / one, 1.5)

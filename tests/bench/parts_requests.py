@@ -22,8 +22,9 @@ def small_urls(url, leaves, pages):
 def small(bench):
     """Requests a second: four walks of small pages, and leaves of one page each, beside the bare loop."""
     count, url = bench.sizes.requests, bench.pages_url
-    walks = bench.programs.query("quern, %d walks" % AT_ONCE, "small", url, "-p", "leaves=%d" % AT_ONCE, "-p", "pages=%d" % (count // AT_ONCE))
-    leaves = bench.programs.query("quern, a leaf a request", "small", url, "-p", "leaves=%d" % count)
+    walks = bench.programs.query("quern, %d walks" % AT_ONCE, "small", url, "-p", "leaves=%d" % AT_ONCE, "-p",
+                                   "pages=%d" % (count // AT_ONCE))
+    leaves = bench.programs.query("quern, one-page leaves", "small", url, "-p", "leaves=%d" % count)
     found = bench.stopwatch.measure([bench.programs.receive("receive", small_urls(url, AT_ONCE, count // AT_ONCE)), walks, leaves], bench.pages)
     bench.table.title("small answers: %d requests, %d at once" % (count, AT_ONCE))
     for name, one in found.items():

@@ -1,11 +1,12 @@
 """The programs of the bench: quern, the bare receive loop, curl, and the Python peers."""
 import datetime
 import os
+import shutil
 import subprocess
+import sys
 
 from measure import HERE, Failed, Program
 
-PYTHON = "/usr/bin/python3"  # the one that has Debian's python3-httpx and python3-requests
 AT_ONCE = 4  # quern's own default of leaves side by side; the bare loop, curl and the concurrent peer do the same
 PEERS = {"peer_lean": None, "peer_requests": "requests", "peer_async": "httpx"}  # and the module that each needs
 
@@ -15,7 +16,7 @@ def day_behind(day):
 
 
 def has_module(name):
-    return subprocess.run([PYTHON, "-c", "import " + name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0
+    return subprocess.run([sys.executable, "-c", "import " + name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
 class Programs:
@@ -23,7 +24,8 @@ class Programs:
         self.build, self.layout, self.folder = build, layout, peers
         self.quern_path = os.path.join(build, "core/cli/quern")
         self.peers = [name for name, module in PEERS.items() if module is None or has_module(module)]
-        self.left_out = [name for name in PEERS if name not in self.peers]
+        self.has_curl = shutil.which("curl") is not None
+        self.left_out = [name for name in PEERS if name not in self.peers] + ([] if self.has_curl else ["curl"])
         if not os.path.exists(self.quern_path):
             raise Failed("there is no program at %s; type: ./dev build release" % self.quern_path)
 
@@ -41,8 +43,10 @@ class Programs:
                                    for day in days for page in range(1, self.layout.per_day + 1)], *words)
 
     def peer(self, name, mode, days, url):
-        return Program("%s, %s" % (name, mode), [PYTHON, os.path.join(self.folder, name + ".py"), url, mode, *days])
+        return Program("%s, %s" % (name, mode), [sys.executable, os.path.join(self.folder, name + ".py"), url, mode, *days])
 
-    def curl(self, name, days, url, *words):
-        urls = ["%s/page?day=%s&pageNumber=[1-%d]&pageSize=1000" % (url, day, self.layout.per_day) for day in days]
-        return Program(name, ["curl", "-s", *words, *[word for one in urls for word in (one, "-o", "/dev/null")]])
+    def curl(self, days, url):
+        """curl to /dev/null, one after the other and side by side; none if it is not installed."""
+        words = [word for day in days for word in ("%s/page?day=%s&pageNumber=[1-%d]&pageSize=1000" % (url, day, self.layout.per_day), "-o", "/dev/null")]
+        return [Program("curl", ["curl", "-s", *words]),
+                Program("curl, parallel", ["curl", "-s", "-Z", "--parallel-max", str(AT_ONCE), *words])] if self.has_curl else []

@@ -111,5 +111,6 @@ class OwnServer(Server):
         self.process.stdout.close()
 
 
-def pages_server(build, pages):
-    return Nginx(pages) if nginx_path() else OwnServer(build, "--pages", pages)
+def pages_server(build, pages, own=False):
+    """nginx, where it is installed and not unwanted."""
+    return OwnServer(build, "--pages", pages) if own or not nginx_path() else Nginx(pages)

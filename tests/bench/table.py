@@ -2,7 +2,8 @@
 import json
 import os
 
-HEAD = ("%-34s %10s %10s %10s %12s %18s", ("", "CPU s/GB", "wall s/GB", "peak MB", "server s/GB", "CPU/(recv+index)"))
+HEAD = "%-34s %10s %10s %10s %12s %18s"
+ROW = "  %-32s %10.3f %10.3f %10.1f %12.3f %18.2f"
 
 
 class Table:
@@ -15,13 +16,12 @@ class Table:
     def line(self, name, text):
         print("  %-32s %s" % (name, text), flush=True)
 
-    def rates(self, part, found, size, limit=None):
-        """Programs that read pages: figures a gigabyte."""
-        print(HEAD[0] % HEAD[1])
+    def rates(self, part, found, size, what, base):
+        """Programs that read pages: figures a gigabyte, and CPU as a multiple of that of another: base(name) is its name."""
+        print(HEAD % ("", "CPU s/GB", "wall s/GB", "peak MB", "server s/GB", "CPU / " + what))
         for name, one in found.items():
-            print("  %-32s %10.3f %10.3f %10.1f %12.3f %18s" % (
-                name, one["cpu"] / size * 1e9, one["wall"] / size * 1e9, one["rss"] / 1e6, one["server_cpu"] / size * 1e9,
-                "%.2f" % (one["cpu"] / limit["cpu"]) if limit else ""), flush=True)
+            print(ROW % (name, one["cpu"] / size * 1e9, one["wall"] / size * 1e9, one["rss"] / 1e6, one["server_cpu"] / size * 1e9,
+                         one["cpu"] / found[base(name)]["cpu"]), flush=True)
         self.keep(part, {"bytes": size, "programs": found})
 
     def keep(self, part, figures):
@@ -34,14 +34,15 @@ class Table:
 
     def marks(self):
         """All marks, and how many are met."""
-        marks = self.raw["marks"]
+        marks, rounds = self.raw["marks"], self.raw["about"]["rounds"]
         if not marks:
             return
         print()
         for mark in marks:
             bound = "at most " + mark["form"] % mark["most"] if mark["least"] is None else "at least " + mark["form"] % mark["least"]
-            print("mark: %-54s | %10s | %-18s | %s" % (mark["what"], mark["form"] % mark["figure"], bound, "met" if mark["met"] else "NOT met"))
-        print("%d of %d marks met" % (sum(mark["met"] for mark in marks), len(marks)))
+            print("mark: %-58s | %10s | %-17s | %s" % (mark["what"], mark["form"] % mark["figure"], bound, "met" if mark["met"] else "NOT met"))
+        few = "" if rounds >= 5 else "; medians of %d round%s only" % (rounds, "s" if rounds > 1 else "")
+        print("%d of %d marks met%s" % (sum(mark["met"] for mark in marks), len(marks), few))
 
     def save(self, path):
         with open(path + ".new", "w", encoding="utf-8") as file:
