@@ -130,7 +130,7 @@ static int open_state(lua_State *L)
     if (options->worker)
         lua_gc(L, LUA_GCGEN, 0, 0); /* a record's garbage dies young: 40 % less time than the incremental collector */
     else
-        lua_gc(L, LUA_GCINC, 120, 400, 0); /* little may pile up: what Lua holds is small, what it points to is not */
+        lua_gc(L, LUA_GCINC, 200, 200, 0); /* pages are let go by hand: what Lua itself holds is small */
     guard_strings(L);
     qn_view_set_ipairs(L);
     set_paths(L, options->lib_dir);
