@@ -357,6 +357,9 @@ static void set_connection(struct curl_exchange *exchange, const struct qn_reque
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, exchange);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)exchange->connect_ms);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)exchange->total_ms);
+    /* HTTP/2 where TLS negotiates it, many requests on one connection: a new one waits to learn whether it can join */
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, exchange->plain || request->once ? 0L : 1L);
     /* libcurl sends a request again by itself when a kept connection dies unanswered. */
     curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, request->once ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, request->once ? 1L : 0L);

@@ -167,6 +167,7 @@ int qn_multi_new(struct qn_loop *loop, unsigned max_connections, struct qn_multi
     curl_multi_setopt(multi->handle, CURLMOPT_SOCKETDATA, multi);
     curl_multi_setopt(multi->handle, CURLMOPT_TIMERFUNCTION, on_set_timer);
     curl_multi_setopt(multi->handle, CURLMOPT_TIMERDATA, multi);
+    curl_multi_setopt(multi->handle, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
     curl_multi_setopt(multi->handle, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)max_connections);
     /* Idle connections kept; curl's own default shrinks with the number of running transfers. */
     curl_multi_setopt(multi->handle, CURLMOPT_MAXCONNECTS, max_connections ? (long)max_connections : 32L);
