@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""./dev bench: quern beside its peers and beside the physical limit, in one run. Prints one table; raw figures go to out/bench.json.
+"""./dev bench: quern beside its peers and beside the physical limit, in one run, as one table.
 
 Every figure is the median of the rounds, and the rounds of all programs of a part take turns, so that what the machine does
 beside it falls on all: only ratios within one run mean anything. CPU is user and system time of the program alone; output
-goes to a pipe.
+goes to a pipe. The raw figures of this run go to out/bench.json.
 """
 import argparse
 import datetime
@@ -23,8 +23,8 @@ from table import Table
 
 ROOT = os.path.dirname(os.path.dirname(HERE))
 PARTS = {part.__name__: part for part in (
-    parts_pages.same_bytes, parts_pages.modes, parts_pages.peers, parts_pages.held_back, parts_pages.growth, parts_pages.descendants,
-    parts_requests.small, parts_requests.start, parts_requests.slow)}
+    parts_pages.same_bytes, parts_pages.modes, parts_pages.peers, parts_pages.held_back, parts_pages.growth,
+    parts_pages.descendants, parts_requests.small, parts_requests.start, parts_requests.slow)}
 
 
 class Sizes:
@@ -56,21 +56,21 @@ class Bench:
         self.pages, self.own_server = None, args.own_server
         self.table = Table(self.about())
 
-    @property
-    def pages_url(self):
-        return self.pages.url
-
     def about(self):
         """Where and how the figures came about."""
-        version = subprocess.run([self.programs.quern_path, "version"], capture_output=True, text=True, check=False).stdout.strip()
-        return {"when": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "quern": version,
-                "machine": platform.platform(), "cores": len(os.sched_getaffinity(0)), "python": platform.python_version(),
-                "pages_from": "tests/bench/server" if self.own_server or not servers.nginx_path() else "nginx", "rounds": self.sizes.rounds, "growth_rounds": self.sizes.growth_rounds}
+        version = subprocess.run([self.programs.quern_path, "version"], capture_output=True, text=True, check=False).stdout
+        return {"when": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "quern": version.strip(),
+                "machine": platform.platform(), "cores": len(os.sched_getaffinity(0)), "load": os.getloadavg()[0],
+                "python": platform.python_version(),
+                "pages_from": "tests/bench/server" if self.own_server or not servers.nginx_path() else "nginx",
+                "rounds": self.sizes.rounds, "growth_rounds": self.sizes.growth_rounds}
 
     def run(self, names):
         about = self.table.raw["about"]
         print("%(quern)s, %(cores)d cores, %(rounds)d rounds, pages of %(records)d records from %(pages_from)s" % {
             **about, "records": pages.PER_PAGE})
+        if about["load"] > about["cores"] / 2:
+            print("the machine is busy (load %.1f): wall times tell little" % about["load"])
         with servers.pages_server(self.build, self.layout.folder, self.own_server) as self.pages:
             for name in names:
                 PARTS[name](self)
@@ -80,7 +80,8 @@ class Bench:
 
 
 def arguments():
-    parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("parts", nargs="*", metavar="PART", help="one of %s; default: all" % ", ".join(PARTS))
     parser.add_argument("--quick", action="store_true", help="few pages and one round: shows that everything works")
     parser.add_argument("--rounds", type=int, help="default 5")

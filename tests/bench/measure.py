@@ -29,17 +29,19 @@ class Program:
     def check(self, status, stderr):
         if status != 0:
             stderr.seek(0)
-            raise Failed("%s ended with status %d: %s" % (self.name, status, stderr.read().decode("utf-8", "replace")[-500:].strip()))
+            text = stderr.read().decode("utf-8", "replace")[-500:].strip()
+            raise Failed("%s ended with status %d: %s" % (self.name, status, text))
 
     def digest(self):
-        """SHA-256 and number of the bytes that it prints."""
-        hashed, size = hashlib.sha256(), 0
+        """SHA-256 and number of the bytes that it prints, and its lines."""
+        hashed, size, lines = hashlib.sha256(), 0, 0
         with tempfile.TemporaryFile() as stderr, self.start(self.words, subprocess.PIPE, stderr) as process:
             for block in iter(lambda: process.stdout.read(1 << 20), b""):
                 hashed.update(block)
                 size += len(block)
+                lines += block.count(b"\n")
             self.check(process.wait(), stderr)
-        return hashed.hexdigest(), size
+        return hashed.hexdigest(), size, lines
 
     def run(self, timed, server=None):
         """Wall and CPU seconds and peak bytes of one run that prints into a pipe, and CPU seconds of the server meanwhile."""
@@ -48,13 +50,22 @@ class Program:
             with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as reader:
                 with self.start([timed, report.name, *self.words], reader.stdin, stderr) as process:
                     reader.stdin.close()
-                    self.check(process.wait(), stderr)
+                    self.check(self.wait(process), stderr)
             wall, cpu, rss, _ = map(int, report.read().split())
-            return {"wall": wall / 1e9, "cpu": cpu / 1e9, "rss": rss, "server_cpu": (server.cpu_seconds() if server else 0) - before}
+            return {"wall": wall / 1e9, "cpu": cpu / 1e9, "rss": rss,
+                    "server_cpu": (server.cpu_seconds() if server else 0) - before}
+
+    @staticmethod
+    def wait(process):
+        try:
+            return process.wait()
+        except BaseException:
+            process.terminate()
+            raise
 
 
 class Stopwatch:
-    """Measures lists of programs. The rounds of all of a list take turns, so that what the machine does beside it falls on all."""
+    """Measures lists of programs. Those of a list take turns, so that what the machine does beside it falls on all."""
 
     def __init__(self, build, rounds):
         self.timed, self.rounds = os.path.join(build, "tests/bench/timed"), rounds
@@ -68,8 +79,11 @@ class Stopwatch:
                 progress("round %d of %d: %s" % (number + 1, rounds, program.name))
                 figures[program.name].append(program.run(self.timed, server))
         progress("")
-        return {name: {key: statistics.median(one[key] for one in runs) for key in FIGURES} | {"rounds": runs}
-                for name, runs in figures.items()}
+        return {name: medians(runs) | {"rounds": runs} for name, runs in figures.items()}
+
+
+def medians(runs):
+    return {key: statistics.median(one[key] for one in runs) for key in FIGURES}
 
 
 def progress(text):

@@ -1,7 +1,7 @@
 """Pages of conversations for the bench: 4 KB a record, 1,000 records a page, laid out for a static file server: DAY/NUMBER.json.
 
-N pages are N / PER_DAY days. Only the first DISTINCT pages are files of their own; later days are links to them, so that gigabytes
-cost the disk a quarter of one.
+N pages are N / PER_DAY days. Only the first DISTINCT pages are files of their own; later days are links to them, so that
+gigabytes cost the disk a quarter of one.
 """
 import datetime
 import json
@@ -38,9 +38,11 @@ def session(rng, start, metrics, kinds):
     for kind in kinds:
         at, one = segment(rng, at, kind)
         segments.append(one)
-    return {"ani": "tel:+1555%07d" % rng.randrange(10000000), "direction": "inbound", "dnis": "tel:+18005550100", "mediaType": "voice",
+    return {"ani": "tel:+1555%07d" % rng.randrange(10000000), "direction": "inbound", "dnis": "tel:+18005550100",
+            "mediaType": "voice",
             "metrics": [{"emitDate": moment(start), "name": name, "value": rng.randrange(600000)} for name in metrics],
-            "provider": "Edge", "remote": 'Caller "%d" O\'Neil' % rng.randrange(1000), "segments": segments, "sessionId": identifier(rng)}
+            "provider": "Edge", "remote": 'Caller "%d" O\'Neil' % rng.randrange(1000), "segments": segments,
+            "sessionId": identifier(rng)}
 
 
 PEOPLE = [("customer", ["nConnected"], ["interact"]), ("ivr", ["tIvr", "nFlow", "tFlow"], ["ivr"]),
@@ -52,11 +54,14 @@ PEOPLE = [("customer", ["nConnected"], ["interact"]), ("ivr", ["tIvr", "nFlow", 
 def record(rng, number):
     start = number * 400
     return {
-        "conversationEnd": moment(start + rng.randrange(900000)), "conversationId": identifier(rng), "conversationStart": moment(start),
-        "divisionIds": [identifier(rng)], "mediaStatsMinConversationMos": (rng.randrange(1000, 5000) // 2 * 2 + 1) / 1000,  # never a whole number
+        "conversationEnd": moment(start + rng.randrange(900000)), "conversationId": identifier(rng),
+        "conversationStart": moment(start),
+        "divisionIds": [identifier(rng)],
+        "mediaStatsMinConversationMos": (rng.randrange(1000, 5000) // 2 * 2 + 1) / 1000,  # never a whole number
         "originatingDirection": "inbound",
-        "participants": [{"participantId": identifier(rng), "participantName": "%s, J\u00fcrgen \u5c71" % purpose, "purpose": purpose,
-                          "sessions": [session(rng, start, metrics, kinds)], "userId": identifier(rng)} for purpose, metrics, kinds in PEOPLE],
+        "participants": [{"participantId": identifier(rng), "participantName": "%s, J\u00fcrgen \u5c71" % purpose,
+                          "purpose": purpose, "sessions": [session(rng, start, metrics, kinds)], "userId": identifier(rng)}
+                         for purpose, metrics, kinds in PEOPLE],
     }
 
 
@@ -72,9 +77,9 @@ class Layout:
 
     def write(self, number):
         rng = random.Random(number)
-        text = json.dumps({"conversations": [record(rng, number * PER_PAGE + i) for i in range(PER_PAGE)], "pageCount": self.per_day,
-                           "pageNumber": number % self.per_day + 1, "totalHits": self.per_day * PER_PAGE},
-                          ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps({"conversations": [record(rng, number * PER_PAGE + i) for i in range(PER_PAGE)],
+                           "pageCount": self.per_day, "pageNumber": number % self.per_day + 1,
+                           "totalHits": self.per_day * PER_PAGE}, ensure_ascii=False, separators=(",", ":"))
         path = self.path(number)
         with open(path + ".new", "w", encoding="utf-8") as file:
             file.write(text)

@@ -21,18 +21,21 @@ def small_urls(url, leaves, pages):
 
 def small(bench):
     """Requests a second: four walks of small pages, and leaves of one page each, beside the bare loop."""
-    count, url = bench.sizes.requests, bench.pages_url
-    walks = bench.programs.query("quern, %d walks" % AT_ONCE, "small", url, "-p", "leaves=%d" % AT_ONCE, "-p",
-                                   "pages=%d" % (count // AT_ONCE))
+    count, url = bench.sizes.requests, bench.pages.url
+    pages = count // AT_ONCE
+    walks = bench.programs.query("quern, %d walks" % AT_ONCE, "small", url, "-p", "leaves=%d" % AT_ONCE, "-p", "pages=%d" % pages)
     leaves = bench.programs.query("quern, one-page leaves", "small", url, "-p", "leaves=%d" % count)
-    found = bench.stopwatch.measure([bench.programs.receive("receive", small_urls(url, AT_ONCE, count // AT_ONCE)), walks, leaves], bench.pages)
+    bare = bench.programs.receive("receive", small_urls(url, AT_ONCE, pages))
+    found = bench.stopwatch.measure([bare, walks, leaves], bench.pages)
+    limit = found["receive"]
     bench.table.title("small answers: %d requests, %d at once" % (count, AT_ONCE))
     for name, one in found.items():
-        bench.table.line(name, "%8.0f requests/s  %7.1f CPU us a request  %6.1f peak MB" % (count / one["wall"], one["cpu"] / count * 1e6, one["rss"] / 1e6))
+        bench.table.line(name, "%8.0f requests/s, %.2f of receive %8.1f CPU us a request %8.1f peak MB" % (
+            count / one["wall"], limit["wall"] / one["wall"], one["cpu"] / count * 1e6, one["rss"] / 1e6))
     bench.table.keep("small", {"requests": count, "programs": found})
     for program in (walks, leaves):
-        bench.table.mark("small answers, %s: requests/s / bare loop" % program.name.replace("quern, ", ""),
-                         found["receive"]["wall"] / found[program.name]["wall"], least=0.85)
+        what = program.name.replace("quern", "small answers")
+        bench.table.mark(what + ": requests/s / bare loop", limit["wall"] / found[program.name]["wall"], least=0.85)
 
 
 class FirstRequest:
@@ -69,7 +72,9 @@ class FirstRequest:
 def start(bench):
     """From start to first request, and what `quern version` takes beside a program that does nothing."""
     server, rounds = FirstRequest(), bench.sizes.starts
-    asking = [bench.programs.query("quern run", "small", server.url, "-p", "leaves=1"), Program("curl", ["curl", "-s", server.url])]
+    asking = [bench.programs.query("quern run", "small", server.url, "-p", "leaves=1")]
+    if bench.programs.has_curl:
+        asking.append(Program("curl", ["curl", "-s", server.url]))
     times = {program.name: [] for program in asking}
     for _ in range(rounds):
         for program in asking:
@@ -82,7 +87,8 @@ def start(bench):
     for name, seconds in first.items():
         bench.table.line(name, "%6.1f ms to the first request" % (seconds * 1e3))
     for name, one in found.items():
-        bench.table.line(name, "%6.1f ms  %6.1f CPU ms  %6.1f peak MB" % (one["wall"] * 1e3, one["cpu"] * 1e3, one["rss"] / 1e6))
+        bench.table.line(name, "%6.1f ms, %.2f of empty  %6.1f CPU ms  %6.1f peak MB" % (
+            one["wall"] * 1e3, one["wall"] / found[empty.name]["wall"], one["cpu"] * 1e3, one["rss"] / 1e6))
     bench.table.keep("start", {"first_request": times, "programs": found})
     bench.table.mark("start to first request", first["quern run"] * 1e3, 20, form=MILLISECONDS)
     bench.table.mark("quern version / empty program, wall", found["quern version"]["wall"] / found[empty.name]["wall"], 1.5)
@@ -91,7 +97,8 @@ def start(bench):
 def slow(bench):
     """A thousand requests in flight at a server that answers after a second."""
     with OwnServer(bench.build, "--delay-ms", str(DELAY_MS)) as server:
-        query = bench.programs.query("quern", "small", server.url, "-p", "leaves=%d" % IN_FLIGHT, "--concurrency", str(IN_FLIGHT))
+        query = bench.programs.query("quern", "small", server.url, "-p", "leaves=%d" % IN_FLIGHT,
+                                     "--concurrency", str(IN_FLIGHT))
         bare = bench.programs.receive("receive", small_urls(server.url, IN_FLIGHT, 1), at_once=IN_FLIGHT)
         found = bench.stopwatch.measure([bare, query], server)
     bench.table.title("%d requests in flight, answers after %.1f s" % (IN_FLIGHT, DELAY_MS / 1000))

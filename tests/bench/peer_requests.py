@@ -1,4 +1,4 @@
-"""The peer as such reports are written: requests, response.json(), one list of everything, csv.DictWriter (peer_rows.py makes it).
+"""The peer as such reports are written: requests, response.json(), one list of everything, csv.DictWriter (of peer_rows.py).
 
     peer_requests.py URL columns|transform|raw DAY...
 """

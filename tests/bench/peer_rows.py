@@ -4,7 +4,8 @@ import json
 
 METRICS = ["tAlert", "tAnswered", "tTalk", "tHeld", "tAcw", "tHandle"]
 NAMES = {
-    "columns": ["conversation", "start", "end", "direction", "mos", "caller", "remote", "agent", "agent_name", "queue", "disconnect", "talk_ms"],
+    "columns": ["conversation", "start", "end", "direction", "mos", "caller", "remote", "agent", "agent_name", "queue",
+                "disconnect", "talk_ms"],
     "transform": ["conversation", "start", "end", "direction", "mos", "caller", "agent", "queue"] + METRICS,
 }
 

@@ -16,7 +16,7 @@ def day_behind(day):
 
 
 def has_module(name):
-    return subprocess.run([sys.executable, "-c", "import " + name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0
+    return subprocess.run([sys.executable, "-c", "import " + name], capture_output=True, check=False).returncode == 0
 
 
 class Programs:
@@ -36,7 +36,8 @@ class Programs:
         return self.query("quern " + script, script, url, "-p", "from=" + days[0], "-p", "to=" + day_behind(days[-1]))
 
     def receive(self, name, urls, *words, at_once=AT_ONCE):
-        return Program(name, [os.path.join(self.build, "tests/bench/receive"), "--at-once", str(at_once), *words], text="".join(urls))
+        path = os.path.join(self.build, "tests/bench/receive")
+        return Program(name, [path, "--at-once", str(at_once), *words], text="".join(urls))
 
     def receive_pages(self, name, days, url, *words):
         return self.receive(name, ["%s/page?day=%s&pageNumber=%d&pageSize=1000\n" % (url, day, page)
@@ -47,6 +48,9 @@ class Programs:
 
     def curl(self, days, url):
         """curl to /dev/null, one after the other and side by side; none if it is not installed."""
-        words = [word for day in days for word in ("%s/page?day=%s&pageNumber=[1-%d]&pageSize=1000" % (url, day, self.layout.per_day), "-o", "/dev/null")]
+        if not self.has_curl:
+            return []
+        pages = "%s/page?day=%%s&pageNumber=[1-%d]&pageSize=1000" % (url, self.layout.per_day)
+        words = [word for day in days for word in (pages % day, "-o", "/dev/null")]
         return [Program("curl", ["curl", "-s", *words]),
-                Program("curl, parallel", ["curl", "-s", "-Z", "--parallel-max", str(AT_ONCE), *words])] if self.has_curl else []
+                Program("curl, parallel", ["curl", "-s", "-Z", "--parallel-max", str(AT_ONCE), *words])]

@@ -20,8 +20,8 @@ class Table:
         """Programs that read pages: figures a gigabyte, and CPU as a multiple of that of another: base(name) is its name."""
         print(HEAD % ("", "CPU s/GB", "wall s/GB", "peak MB", "server s/GB", "CPU / " + what))
         for name, one in found.items():
-            print(ROW % (name, one["cpu"] / size * 1e9, one["wall"] / size * 1e9, one["rss"] / 1e6, one["server_cpu"] / size * 1e9,
-                         one["cpu"] / found[base(name)]["cpu"]), flush=True)
+            print(ROW % (name, one["cpu"] / size * 1e9, one["wall"] / size * 1e9, one["rss"] / 1e6,
+                         one["server_cpu"] / size * 1e9, one["cpu"] / found[base(name)]["cpu"]), flush=True)
         self.keep(part, {"bytes": size, "programs": found})
 
     def keep(self, part, figures):
@@ -39,8 +39,9 @@ class Table:
             return
         print()
         for mark in marks:
-            bound = "at most " + mark["form"] % mark["most"] if mark["least"] is None else "at least " + mark["form"] % mark["least"]
-            print("mark: %-58s | %10s | %-17s | %s" % (mark["what"], mark["form"] % mark["figure"], bound, "met" if mark["met"] else "NOT met"))
+            word, bound = ("at most", mark["most"]) if mark["least"] is None else ("at least", mark["least"])
+            figure, bound = mark["form"] % mark["figure"], word + " " + mark["form"] % bound
+            print("mark: %-60s | %10s | %-17s | %s" % (mark["what"], figure, bound, "met" if mark["met"] else "NOT met"))
         few = "" if rounds >= 5 else "; medians of %d round%s only" % (rounds, "s" if rounds > 1 else "")
         print("%d of %d marks met%s" % (sum(mark["met"] for mark in marks), len(marks), few))
 

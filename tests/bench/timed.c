@@ -7,6 +7,7 @@
  * the child: that of the Python program that runs the bench would hide every small program's. */
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,13 @@
 #include <time.h>
 
 extern char **environ;
+static volatile pid_t child;
+
+/* Who stops the stop watch, stops the program. */
+static void on_term(int number)
+{
+    if (child > 0) kill(child, number);
+}
 
 static int64_t now_ns(void)
 {
@@ -30,7 +38,7 @@ static int64_t timeval_ns(struct timeval time)
 
 int main(int argc, char **argv)
 {
-    pid_t child;
+    pid_t started_as;
     int status, rc;
     struct rusage usage;
 
@@ -39,11 +47,13 @@ int main(int argc, char **argv)
         return 2;
     }
     int64_t started = now_ns();
-    rc = posix_spawnp(&child, argv[2], NULL, NULL, argv + 2, environ);
+    rc = posix_spawnp(&started_as, argv[2], NULL, NULL, argv + 2, environ);
     if (rc != 0) {
         fprintf(stderr, "timed: %s: %s\n", argv[2], strerror(rc));
         return 127;
     }
+    child = started_as;
+    signal(SIGTERM, on_term);
     while (wait4(child, &status, 0, &usage) < 0) {
         if (errno == EINTR) continue;
         perror("timed: wait4");
