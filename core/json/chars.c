@@ -48,7 +48,7 @@ int qn_chars_next(struct qn_chars *chars)
     if (chars->at == chars->end) return -1;
     if (*chars->at != '\\') return (unsigned char)*chars->at++;
     uint32_t code = qn_chars_escape(&chars->at, chars->end);
-    if ((code & 0xF800) == 0xD800) {
+    if (code >= 0xD800 && code <= 0xDFFF) { /* a half of a pair by itself */
         code = 0xFFFD;
         chars->replaced++;
     }

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "json/doc_internal.h"
+#include "json/utf8.h"
 
 static int parse(const char *text, size_t size, qn_index_scan *scan, struct qn_doc **doc, struct qn_err *err)
 {
@@ -261,6 +262,22 @@ static void strings(void **state)
     qn_doc_unref(doc);
 }
 
+/* Every character beyond the first plane, written as a pair: some have the low bits of a surrogate. */
+static void pairs(void **state)
+{
+    (void)state;
+    for (uint32_t code = 0x10000; code <= 0x10FFFF; code += 7) {
+        char text[16], wanted[4];
+        uint32_t rest = code - 0x10000;
+        snprintf(text, sizeof text, "\"\\u%04x\\u%04x\"", 0xD800 + (rest >> 10), 0xDC00 + (rest & 0x3FF));
+        struct qn_doc *doc = read_text(text);
+        size_t size = qn_utf8_put(code, wanted);
+        if (!qn_doc_string_equals(doc, QN_ROOT, wanted, size)) fail_msg("%s is another character", text);
+        assert_int_equal(qn_doc_replaced(doc), 0);
+        qn_doc_unref(doc);
+    }
+}
+
 static void check_number(const char *text, enum qn_integer kind, int64_t integer, double number, bool exact)
 {
     struct qn_doc *doc = read_text(text);
@@ -321,11 +338,13 @@ static void no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(grammar),     cmocka_unit_test(numbers_and_strings), cmocka_unit_test(accepted),
+        cmocka_unit_test(grammar),     cmocka_unit_test(numbers_and_strings),
+        cmocka_unit_test(accepted),
 #ifndef QN_SCALAR_SCAN
         cmocka_unit_test(scans_agree),
 #endif
-        cmocka_unit_test(depth),       cmocka_unit_test(navigation),          cmocka_unit_test(strings),
+        cmocka_unit_test(depth),       cmocka_unit_test(navigation),
+        cmocka_unit_test(strings),     cmocka_unit_test(pairs),
         cmocka_unit_test(numbers),     cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
