@@ -229,7 +229,9 @@ void qn_pool_free(struct qn_pool *pool)
     struct list *lists[] = {&urgent, &waiting, &answers};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         for (struct qn_pool_job *job; (job = pop(lists[i])) != NULL;) {
-            qn_op_cancel(&job->op); /* detaches whoever waits; the job is freed below */
+            struct qn_waiter *waiter = job->op.waiter;
+            qn_op_cancel(&job->op);
+            if (waiter) qn_sched_ready(waiter); /* to hear that there is no answer */
             settle(pool, job);
         }
     }

@@ -40,7 +40,7 @@ struct qn_pool_options {
 
 /* Starts the threads and waits until every open has answered. */
 int qn_pool_new(struct qn_loop *loop, const struct qn_pool_options *options, struct qn_pool **out, struct qn_err *err);
-/* Cancels what waits, waits for what runs, joins the threads. */
+/* Cancels what waits, waits for what runs, joins the threads. Whoever waits for a job is made ready. */
 void qn_pool_free(struct qn_pool *pool);
 /* Queues job (borrowed until its op completes or `abandoned` is called). Its op is made PENDING here. Any number
  * may be queued; callers bound it (see qn_pool_load). */

@@ -116,7 +116,7 @@ void qn_task_cancel(lua_State *L, struct qn_task *task)
     lua_pop(L, 1);
     task->canceling = true;
     if (task->state == QN_TASK_RUNNING) return; /* it hears of it at its next wait */
-    if (task->op) qn_op_cancel(task->op);
+    if (task->waiter.op) qn_op_cancel(task->waiter.op);
     qn_sched_ready(&task->waiter);
 }
 
@@ -320,7 +320,6 @@ int qn_wait(lua_State *L, struct qn_op *op, lua_KFunction done, lua_KContext ctx
         qn_op_cancel(op);
         qn_wait_end(L); /* raises */
     }
-    task->op = op;
     qn_op_wait(op, &task->waiter);
     lua_pushlightuserdata(L, (void *)&wait_token);
     return lua_yieldk(L, 1, ctx, done);
@@ -329,7 +328,6 @@ int qn_wait(lua_State *L, struct qn_op *op, lua_KFunction done, lua_KContext ctx
 void qn_wait_end(lua_State *L)
 {
     struct qn_task *task = current(L);
-    task->op = NULL;
     if (!task->canceling || task->cancel_told) return;
     task->cancel_told = true;
     push_task(L, task);

@@ -31,7 +31,6 @@ struct qn_task {
     lua_State *co; /* NULL once its function has ended */
     int narg;
     enum qn_task_state state, outcome; /* outcome: what ENDING becomes */
-    struct qn_op *op;                  /* what it waits for */
     bool canceling;                    /* cancel was called; the error is the task's third user value */
     bool cancel_told;                  /* ... and has been raised in it */
     bool kill;                         /* it waited again after that */
