@@ -22,6 +22,8 @@ static const struct cli_option options[] = {
     {0, "concurrency", CLI_NUMBER, "N", NULL, "concurrency", "leaves fetched side by side (default 4)"},
     {0, "workers", CLI_NUMBER, "N", NULL, "workers", "threads that convert pages (default: cores - 1)"},
     CLI_PLUGIN_OPTION,
+    {0, "strict", CLI_FLAG, NULL, NULL, "strict",
+     "refuse a transform that keeps something from record to record (each is transformed twice)"},
     CLI_RATE_OPTION,
     CLI_ENV_OPTION,
     {0, "accept-incomplete", CLI_FLAG, NULL, NULL, "accept_incomplete",

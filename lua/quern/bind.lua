@@ -54,7 +54,7 @@ end
 
 --- Binds a query's script: parameters, tree, format, client. Everything that can be refused before a request is refused here.
 ---@param script quern.Script  its value is a query
----@param opts table  params, format, compress, output, csv_safe, on_error, quarantine, rate, plugins
+---@param opts table  params, format, compress, output, csv_safe, strict, on_error, quarantine, rate, plugins
 ---@return table? bound
 ---@return table? err
 function M.bind(script, opts)
@@ -63,7 +63,7 @@ function M.bind(script, opts)
   local out, err = output.bind(query, opts)
   if not out then return nil, err end
   bound.format, bound.compression = out.format, out.compression
-  bound.csv_safe = opts.csv_safe == true
+  bound.csv_safe, bound.strict = opts.csv_safe == true, opts.strict == true
   bound.on_error, err = quarantine.bind(opts)
   if not bound.on_error then return nil, err end
   bound.plugins, err = plugin.load(opts.plugins, query)

@@ -99,7 +99,7 @@ end
 local run_script = guarded(function(opts) return with_script(opts, run_query, run_program) end)
 
 --- `quern run`: options script, params, output, format, compress, concurrency, workers, env_file, accept_incomplete, csv_safe, on_error, quarantine,
---- rate, plugins, listen, audit, alert_url, wait.
+--- rate, plugins, listen, audit, alert_url, wait, strict.
 function M.run(opts)
   opts.run_id = opts.run_id or run_id()
   patience.wanted = opts.wait == true

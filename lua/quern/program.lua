@@ -77,7 +77,7 @@ end
 -- ---- the run ----
 
 local NOT_FOR_PROGRAMS = { plugins = "--plugin", listen = "--listen", rate = "--rate", accept_incomplete = "--accept-incomplete",
-                           on_error = "--on-error", quarantine = "--quarantine" }
+                           on_error = "--on-error", quarantine = "--quarantine", strict = "--strict" }
 
 --- Checks what can be checked before the function is called.
 ---@param script quern.Script  its value is a function

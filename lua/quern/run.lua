@@ -336,7 +336,7 @@ local function make_ready(run, bound, opts)
   local query, text = run.query, nil
   if query.prepare then run.shared, text = prepare.run(query, run.params, run.client) end
   local transforms = query.transform ~= nil
-  local context = { params = params_json(run.params), now_ms = bound.now_ms }
+  local context = { params = params_json(run.params), now_ms = bound.now_ms, strict = bound.strict or nil }
   if #run.plugins > 0 then
     context.transform, context.columns, context.plugins = transforms, json.array(columns.names(query)), plugin.describe(run.plugins)
   end

@@ -5,6 +5,7 @@ local json = require "quern.core.json"
 local sandbox = require "quern.core.sandbox"
 local chain = require "quern.chain"
 local frozen = require "quern.frozen"
+local strict = require "quern.strict"
 
 local M = {}
 
@@ -39,9 +40,10 @@ local function still_os(now_ms)
 end
 
 -- The main state has loaded these bytes before and seen that loading is pure.
-local function load_transform(script, now_ms, what)
+local function load_transform(script, now_ms, what, watch)
   local environment = sandbox.environment(script.dir)
   environment.os = still_os(now_ms)
+  if watch then watch(environment) end
   local fn, err = load(script.source, script.chunk or script.name, "t", environment)
   if not fn then error(err, 0) end
   local made = fn()
@@ -63,23 +65,25 @@ end
 
 --- Loads a script for a worker. Raises what is wrong with it.
 ---@param script { name: string, path: string, source: string, dir: string }
----@param context_json string  { params, shared, now_ms }; with plugins { transform, columns, plugins }, too
+---@param context_json string  { params, shared, now_ms, strict }; with plugins { transform, columns, plugins }, too
 ---@return fun(record: any, row: table, where: table): any apply  gives the transform's answer: nil, a row or a list of rows
 function M.open(script, context_json)
   local context = read(context_json)
   local seed_random = math.randomseed
   seed_random(0)
   local now_ms = math.tointeger(context.now_ms) or 0
+  local inside = false
+  local watch = context.strict and function(environment) strict.watch(environment, function() return inside end) end or nil
   local transform, has_columns = nil, true
-  if context.transform ~= false then transform, has_columns = load_transform(script, now_ms, "a query") end
+  if context.transform ~= false then transform, has_columns = load_transform(script, now_ms, "a query", watch) end
   local chained
   if context.plugins then
-    chained = chain.new(transform, context, script, function(plugin) return load_transform(plugin, now_ms, "a plugin") end)
+    chained = chain.new(transform, context, script, function(plugin) return load_transform(plugin, now_ms, "a plugin", watch) end)
   end
   local params, shared = frozen.new(context.params), frozen.new(context.shared)
   local chunk_text, chunk
 
-  return function(record, row, where)
+  local function apply(record, row, where)
     if where.chunk ~= chunk_text then
       chunk_text, chunk = where.chunk, frozen.new(assert(json.decode(where.chunk)))
     end
@@ -90,6 +94,8 @@ function M.open(script, context_json)
     if chained then return chained(record, row, ctx, where) end
     return plain(transform(record, row, ctx))
   end
+  inside = true
+  return context.strict and strict.twice(apply) or apply
 end
 
 return M

@@ -138,6 +138,47 @@ t.test("with on_error skip a record that fails makes no row, and the next is tri
   end
 end)
 
+-- The error of a page under --strict, or how many rows it has.
+local function strictly(source, context)
+  local code = { name = "@t.lua", path = "t.lua", dir = ".", source = source }
+  local w <close> = workers { plan = plan { transform = true }, script = code, threads = 1, context = context or '{"strict":true}' }
+  local facts = assert(w:index(numbers { 5, 6, 7 }))
+  local batch, err = w:rows(facts.doc, { where = "leaf a page 1", chunk = "{}" })
+  return err and err.message or batch:counts().rows
+end
+
+t.test("strict: a global that is set inside a record is named with its line", function()
+  local source = "total = 0\nreturn { transform = function(record, row)\n  total = total + record.n\n  return row\nend }"
+  t.equal(strictly(source, "{}"), 3)
+  t.match(strictly(source), "^leaf a page 1, record 1: transform failed at t%.lua:3: sets the global 'total', and nothing is kept")
+  t.match(strictly "return { transform = function() _G.seen = true end }", "sets the global 'seen'")
+end)
+
+t.test("strict: what is kept elsewhere shows in the second answer", function()
+  local kept = {
+    "local n = 0 return { transform = function() n = n + 1 return { n = n } end }",
+    "local seen = {} return { transform = function(r) if seen[r.id] then return end seen[r.id] = true return { n = 1 } end }",
+    "local rows = {} return { transform = function() rows[#rows + 1] = { n = 1 } return rows end }",
+    "local keep = {} return { transform = function(_, row) keep.n = (keep.n or 0) + 1 row.n = keep.n return row end }",
+    "return { transform = function(_, row) rawset(_G, 'k', (rawget(_G, 'k') or 0) + 1) return { n = k } end }",
+  }
+  for _, source in ipairs(kept) do
+    t.match(strictly(source), "^leaf a page 1, record 1: transform failed: the same record gave another answer the second time %(")
+  end
+end)
+
+t.test("strict: a transform that keeps nothing passes, whatever it reads or draws", function()
+  local pure = {
+    "local names = { 'a' } limit = 3 return { transform = function(r, row) if #names < limit then return { n = r.n } end end }",
+    "return { transform = function(_, row) row.n = row.n + 1 return row end }",
+    "return { transform = function() return { n = math.random(1, 100000) } end }",
+    "return { transform = function(_, row) return { row, { id = 2 }, {} and row } end }",
+    "local function f(x) if x > 0 then return f(x - 1) end return x end return { transform = function(r) return { n = f(r.n) } end }",
+  }
+  local rows = { 3, 3, 3, 9, 3 }
+  for index, source in ipairs(pure) do t.equal(strictly(source), rows[index]) end
+end)
+
 t.test("a state that a script has filled is of no use for the next record: then the page fails", function()
   local w <close> = lenient("kept = kept or {} for i = 1, 1e9 do kept[#kept + 1] = ('x'):rep(100000) .. i end",
     { instructions = 1000000000 })
@@ -189,6 +230,26 @@ t.test("closed workers refuse, and may be closed again", function()
   w:close()
   t.equal(select("#", w:facts()), 2)
   t.equal(pcall(w.index, w, "{}"), false)
+end)
+
+t.test("a task whose page is out when the workers are closed hears of it, and may be cancelled after that", function()
+  for round = 1, 6 do
+    local w = workers { plan = plan { transform = true }, script = script "for i = 1, 200000 do end return row", threads = 1 }
+    local docs = {}
+    for i = 1, 3 do docs[i] = assert(w:index(numbers { 1, 2, 3 })).doc end
+    local children = {}
+    for i = 1, 3 do children[i] = task.spawn(function() return w:rows(docs[i], { where = "x", page = i }) end) end
+    task.sleep(0)
+    w:close()
+    if round % 2 == 0 then
+      for i = 1, 3 do children[i]:cancel() end
+    else
+      for i = 1, 3 do
+        local ok, err = children[i]:join()
+        t.ok(ok or tostring(err):find("the workers were closed", 1, true), tostring(err))
+      end
+    end
+  end
 end)
 
 t.test("pages that were converted do not wait for the collector", function()
