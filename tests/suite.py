@@ -14,7 +14,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PARTS = ["house", "unit", "lua", "e2e", "bench", "asan", "tsan", "fuzz"]
-TSAN_UNITS = re.compile(r"test_(pool|convert|mem|buf|secret|doc|sequencer|zone)")
+TSAN_UNITS = re.compile(r"test_(pool|packer|sink_packed|convert|mem|buf|secret|doc|sequencer|zone)")
 COUNTS = re.compile(r"^(\d+) passed, (\d+) failed", re.M)
 SANITIZERS = {
     "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1",

@@ -15,7 +15,7 @@ end
 
 -- The last extension of a path in lower case, and the path without it.
 local function extension_of(path)
-  local rest, extension = (path or ""):match "^(.+)%.(%w+)$"
+  local rest, extension = (path or ""):match "^(.*)%.(%w+)$"
   return extension and extension:lower(), rest
 end
 

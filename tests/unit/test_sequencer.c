@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
+#include "engine/op.h"
 #include "rows/emit.h"
 #include "run/sequencer.h"
 #include "run_world.h"
@@ -224,6 +225,93 @@ static void test_no_wait_for_successor(void **state)
     expect_rows(&b, "1.0@0\n");
     whole(&b, 2, (struct record[]){{2, 0, 1, 0}}, 1);
     assert_int_equal(advance(&b, NULL), 1);
+    publish(&b);
+    close_bench(&b);
+}
+
+/* A commit stops where the sink is full, and goes on when it is asked again; a leaf is begun and ended once. */
+static void test_full_sink(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct qn_err err;
+    struct qn_advance done;
+    struct qn_op room;
+    qn_op_init(&room, NULL);
+    open_bench(&b, 2, (struct qn_sequencer_options){.key = true, .leaf_memory = 1, .memory = 1}); /* pages stay apart */
+    begin(&b, 1);
+    begin(&b, 2);
+    whole(&b, 2, (struct record[]){{20, 0, 1, 0}}, 1);
+    whole(&b, 1, (struct record[]){{1, 0, 2, 0}}, 1);
+    b.memory.full = &room;
+    for (int i = 0; i < 3; i++) { /* full from the start */
+        assert_int_equal(qn_sequencer_advance(b.sequencer, &done, &err), 0);
+        assert_true(done.full && done.count == 0);
+        qn_advance_free(&done);
+        expect_rows(&b, "");
+    }
+    assert_int_equal(qn_sequencer_close(b.sequencer, QN_END_PUBLISH, &err), QN_ESTATE);
+    close_bench(&b);
+
+    open_bench(&b, 2, KEY_ONLY);
+    begin(&b, 1);
+    begin(&b, 2);
+    whole(&b, 1, (struct record[]){{1, 0, 2, 0}}, 1);
+    whole(&b, 2, (struct record[]){{20, 0, 1, 0}}, 1);
+    b.memory.full = &room;
+    b.memory.full_at_rows = 1;
+    assert_int_equal(qn_sequencer_advance(b.sequencer, &done, &err), 0);
+    assert_true(done.full && done.count == 1); /* the first leaf fitted */
+    qn_advance_free(&done);
+    expect_rows(&b, "1.0@0\n1.1@0\n");
+    b.memory.full = NULL;
+    assert_int_equal(qn_sequencer_advance(b.sequencer, &done, &err), 0);
+    assert_true(!done.full && done.count == 1);
+    qn_advance_free(&done);
+    expect_rows(&b, "1.0@0\n1.1@0\n20.0@0\n");
+    assert_string_equal(qn_buf_cstr(&b.memory.calls),
+                        "begin 1\nrows 2\nend 0\nbegin 2\ncommit 0\nrows 1\nend 0\ncommit 0\n");
+    publish(&b);
+    close_bench(&b);
+}
+
+/* Far more than fits in memory, with a sink that is full before every piece of it. */
+static void test_full_sink_again_and_again(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct qn_err err;
+    struct qn_advance done;
+    struct qn_op room;
+    unsigned stops = 0;
+    enum { PAGES = 20, RECORDS = 1000 };
+    static struct record records[RECORDS];
+    struct qn_buf expected;
+    qn_buf_init(&expected, QN_BUF_NO_CAP);
+    qn_op_init(&room, NULL);
+    open_bench(&b, 1, (struct qn_sequencer_options){.leaf_memory = 64 << 10, .memory = 64 << 10});
+    begin(&b, 1);
+    for (uint32_t page = 1; page <= PAGES; page++) {
+        for (size_t i = 0; i < RECORDS; i++) records[i] = (struct record){page * RECORDS + i, 0, 1, 90};
+        struct qn_batch *batch = batch_of(records, RECORDS);
+        qn_buf_add(&expected, qn_bytes_data(batch->bytes), qn_bytes_size(batch->bytes));
+        assert_int_equal(qn_sequencer_add(b.sequencer, 1, page, batch, &err), 0);
+        qn_batch_unref(batch);
+    }
+    finish(&b, 1, PAGES);
+    for (b.memory.full = &room;; stops++) {
+        b.memory.full_at_rows = b.memory.rows_calls + 1;
+        assert_int_equal(qn_sequencer_advance(b.sequencer, &done, &err), 0);
+        assert_int_equal(done.count, done.full ? 0 : 1);
+        bool full = done.full;
+        qn_advance_free(&done);
+        if (!full) break;
+    }
+    assert_true(stops > 5);
+    assert_int_equal(b.memory.sink.rows_written, PAGES * RECORDS);
+    assert_int_equal(b.memory.bytes.size, expected.size);
+    assert_memory_equal(b.memory.bytes.data, expected.data, expected.size);
+    qn_buf_free(&expected);
     publish(&b);
     close_bench(&b);
 }
@@ -824,6 +912,8 @@ int main(void)
         cmocka_unit_test(test_items),
         cmocka_unit_test(test_random_orders),
         cmocka_unit_test(test_random_gaps),
+        cmocka_unit_test(test_full_sink),
+        cmocka_unit_test(test_full_sink_again_and_again),
         cmocka_unit_test(test_memory_is_bounded),
         cmocka_unit_test(test_without_memory),
     };
