@@ -118,7 +118,18 @@ class Suite:
 
     def tsan(self):
         self.unit("tsan", TSAN_UNITS)
+        self.race_is_noticed()
         self.e2e("tsan", "--one")
+
+    def race_is_noticed(self):
+        """A pool with a race in it (tests/unit/CMakeLists.txt) fails, and for that reason."""
+        program = os.path.join(ROOT, "build/tsan/tests/unit/seeded_race")
+        try:
+            done = subprocess.run([program], capture_output=True, timeout=120, env={**os.environ, **SANITIZERS}, check=False)
+            noticed = done.returncode != 0 and b"ThreadSanitizer: data race" in done.stderr
+        except (OSError, subprocess.TimeoutExpired):
+            noticed = False
+        self.add("tsan/a race is noticed", int(noticed), int(not noticed))
 
     def fuzz(self):
         with open(os.path.join(ROOT, "tests/fuzz/CMakeLists.txt"), encoding="utf-8") as file:
