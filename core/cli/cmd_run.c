@@ -21,6 +21,8 @@ static const struct cli_option options[] = {
      "CSV: put ' before texts that a spreadsheet would run as formulas"},
     {0, "concurrency", CLI_NUMBER, "N", NULL, "concurrency", "leaves fetched side by side (default 4)"},
     {0, "workers", CLI_NUMBER, "N", NULL, "workers", "threads that convert pages (default: cores - 1)"},
+    {0, "memory", CLI_TEXT, "SIZE", NULL, "memory",
+     "bytes that pages under way and rows that wait may take, such as 64M (default 256M)"},
     CLI_PLUGIN_OPTION,
     {0, "strict", CLI_FLAG, NULL, NULL, "strict",
      "refuse a transform that keeps something from record to record (each is transformed twice)"},

@@ -76,6 +76,17 @@ static void describe_stay(struct cli_event *event, char *line)
              cli_event_text(event, "message"));
 }
 
+/* "leaves wait for memory: 3 pages under way take 40.1 MB, --memory is 48.0 MB" */
+static void describe_memory(struct cli_event *event, char *line)
+{
+    int64_t pages = cli_event_integer(event, "pages", 0);
+
+    snprintf(line, LINE_SIZE,
+             "leaves wait for memory: %" PRId64 " page%s under way take%s %.1f MB, --memory is %.1f MB", pages,
+             pages == 1 ? "" : "s", pages == 1 ? "s" : "", (double)cli_event_integer(event, "bytes", 0) / 1048576,
+             (double)cli_event_integer(event, "limit", 0) / 1048576);
+}
+
 /* "record failed, leaf 2024-01-01 page 2, record 12: column 'n': ..." */
 static void describe_failed(struct cli_event *event, char *line)
 {
@@ -116,6 +127,8 @@ static bool describe(struct cli_event *event, bool progress, const char *least, 
         snprintf(line, LINE_SIZE, "split %s: %s", leaf, cli_event_text(event, "reason"));
     else if (cli_event_is(event, "restart"))
         snprintf(line, LINE_SIZE, "again from the start, %s: %s", leaf, cli_event_text(event, "reason"));
+    else if (cli_event_is(event, "memory"))
+        describe_memory(event, line);
     else if (cli_event_is(event, "record_failed"))
         describe_failed(event, line);
     else if (cli_event_is(event, "records_failed"))
@@ -127,8 +140,8 @@ static bool describe(struct cli_event *event, bool progress, const char *least, 
     return true;
 }
 
-const char *const cli_log_types[] = {"retry",         "waiting",        "resumed", "split", "restart",
-                                     "record_failed", "records_failed", "log",     NULL};
+const char *const cli_log_types[] = {"retry",  "waiting",       "resumed",        "split", "restart",
+                                     "memory", "record_failed", "records_failed", "log",   NULL};
 
 void cli_log_event(struct cli_event *event, struct cli_progress *progress, const char *least)
 {

@@ -57,6 +57,11 @@ int64_t qn_clock_wall_ms(const struct qn_clock *clock)
     return clock->is_virtual ? clock->wall_ms : (int64_t)read_ms(CLOCK_REALTIME);
 }
 
+uint64_t qn_clock_cpu_ms(const struct qn_clock *clock)
+{
+    return clock->is_virtual ? 0 : read_ms(CLOCK_PROCESS_CPUTIME_ID);
+}
+
 void qn_clock_advance_to(struct qn_clock *clock, uint64_t monotonic_ms)
 {
     if (!clock->is_virtual || monotonic_ms <= clock->monotonic_ms) return;

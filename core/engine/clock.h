@@ -15,6 +15,7 @@ void qn_clock_free(struct qn_clock *clock);
 bool qn_clock_is_virtual(const struct qn_clock *clock);
 uint64_t qn_clock_monotonic_ms(const struct qn_clock *clock);
 int64_t qn_clock_wall_ms(const struct qn_clock *clock);
+uint64_t qn_clock_cpu_ms(const struct qn_clock *clock); /* that the process has used so far; virtual: 0 */
 void qn_clock_advance_to(struct qn_clock *clock, uint64_t monotonic_ms); /* virtual only; never backwards */
 /* Tests of clock jumps: moves the calendar alone. Virtual only. */
 void qn_clock_jump_wall(struct qn_clock *clock, int64_t delta_ms);

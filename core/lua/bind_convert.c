@@ -371,6 +371,13 @@ static int l_workers_facts(lua_State *L)
     return 2;
 }
 
+/* workers:threads() -> how many there are */
+static int l_workers_threads(lua_State *L)
+{
+    lua_pushinteger(L, qn_pool_threads(check_workers(L)->pool));
+    return 1;
+}
+
 static unsigned default_threads(void)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -447,11 +454,8 @@ static const luaL_Reg batch_meta[] = {{"__gc", l_batch_gc}, {NULL, NULL}};
 static const luaL_Reg batch_methods[] = {{"counts", l_batch_counts}, {NULL, NULL}};
 static const luaL_Reg workers_meta[] = {{"__gc", l_workers_close}, {"__close", l_workers_close}, {NULL, NULL}};
 static const luaL_Reg workers_methods[] = {
-    {"index", l_workers_index},
-    {"rows", l_workers_rows},
-    {"facts", l_workers_facts},
-    {"close", l_workers_close},
-    {NULL, NULL},
+    {"index", l_workers_index},     {"rows", l_workers_rows},   {"facts", l_workers_facts},
+    {"threads", l_workers_threads}, {"close", l_workers_close}, {NULL, NULL},
 };
 static const luaL_Reg functions[] = {{"plan", l_plan}, {"workers", l_workers}, {NULL, NULL}};
 

@@ -414,6 +414,13 @@ static int l_sequencer_facts(lua_State *L)
     return 1;
 }
 
+/* sequencer:held() -> bytes of memory that rows take which wait */
+static int l_sequencer_held(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)qn_sequencer_held(check_sequencer(L)));
+    return 1;
+}
+
 /* sequencer:holes() -> list of { leaf=, from=, to=, reason= }; from and to only where leaves are times */
 static int l_sequencer_holes(lua_State *L)
 {
@@ -466,11 +473,17 @@ int luaopen_quern_core_run(lua_State *L)
                                             {"bytes", l_sink_bytes},      {"take", l_queue_take},
                                             {"waiting", l_queue_waiting}, {NULL, NULL}};
     static const luaL_Reg sequencer_meta[] = {{"__gc", l_sequencer_gc}, {"__close", l_sequencer_gc}, {NULL, NULL}};
-    static const luaL_Reg sequencer_methods[] = {{"begin", l_sequencer_begin},   {"add", l_sequencer_add},
-                                                 {"finish", l_sequencer_finish}, {"discard", l_sequencer_discard},
-                                                 {"fail", l_sequencer_fail},     {"advance", l_sequencer_advance},
-                                                 {"facts", l_sequencer_facts},   {"holes", l_sequencer_holes},
-                                                 {"close", l_sequencer_close},   {NULL, NULL}};
+    static const luaL_Reg sequencer_methods[] = {{"begin", l_sequencer_begin},
+                                                 {"add", l_sequencer_add},
+                                                 {"finish", l_sequencer_finish},
+                                                 {"discard", l_sequencer_discard},
+                                                 {"fail", l_sequencer_fail},
+                                                 {"advance", l_sequencer_advance},
+                                                 {"facts", l_sequencer_facts},
+                                                 {"holes", l_sequencer_holes},
+                                                 {"held", l_sequencer_held},
+                                                 {"close", l_sequencer_close},
+                                                 {NULL, NULL}};
     static const luaL_Reg functions[] = {{"tree", qn_lua_new_tree},     {"sink", l_run_sink},
                                          {"queue", l_run_queue},        {"sequencer", l_run_sequencer},
                                          {"writer", qn_lua_new_writer}, {NULL, NULL}};

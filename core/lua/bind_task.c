@@ -311,6 +311,13 @@ static int l_task_now(lua_State *L)
     return 1;
 }
 
+/* task.cpu() -> ms of processor time that the process has used, all threads together; in virtual time 0 */
+static int l_task_cpu(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)qn_clock_cpu_ms(runtime_of(L)->clock));
+    return 1;
+}
+
 /* task.wall() -> ms since the epoch */
 static int l_task_wall(lua_State *L)
 {
@@ -341,6 +348,7 @@ int luaopen_quern_core_task(lua_State *L)
                                          {"event", l_task_event},
                                          {"now", l_task_now},
                                          {"wall", l_task_wall},
+                                         {"cpu", l_task_cpu},
                                          {"random", l_task_random},
                                          {"yieldable", l_task_yieldable},
                                          {"interruptible", l_task_interruptible},

@@ -394,6 +394,11 @@ void qn_sequencer_facts(const struct qn_sequencer *sequencer, struct qn_sequence
     out->spooled_bytes = qn_spool_pool_written(sequencer->rules.pool);
 }
 
+size_t qn_sequencer_held(const struct qn_sequencer *sequencer)
+{
+    return qn_spool_pool_memory(sequencer->rules.pool);
+}
+
 const struct qn_hole *qn_sequencer_holes(const struct qn_sequencer *sequencer, size_t *count)
 {
     *count = sequencer->hole_count;

@@ -82,5 +82,7 @@ int qn_sequencer_advance(struct qn_sequencer *sequencer, struct qn_advance *out,
 int qn_sequencer_close(struct qn_sequencer *sequencer, enum qn_sequencer_end end, struct qn_err *err);
 
 void qn_sequencer_facts(const struct qn_sequencer *sequencer, struct qn_sequencer_facts *out);
+/* Bytes of memory that is taken by what waits. */
+size_t qn_sequencer_held(const struct qn_sequencer *sequencer);
 /* In the order they were found; valid until the next call that changes the sequencer. */
 const struct qn_hole *qn_sequencer_holes(const struct qn_sequencer *sequencer, size_t *count);

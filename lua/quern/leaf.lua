@@ -1,7 +1,8 @@
 --- One leaf: its request, the walk through its pages, and what is known when the walk has ended.
 ---
 --- The walk reads a page, posts its facts to the pager, and hands the page to the workers while it goes on. At most
---- WINDOW pages of a leaf are being converted at once: a full window stops the pager, so memory stays flat.
+--- WINDOW pages of a leaf are being converted at once, and the run's own window (quern.window) has room for each page before it is asked for:
+--- both stop the pager, so memory stays flat.
 local task = require "quern.core.task"
 local errors = require "quern.core.error"
 local event = require "quern.core.event"
@@ -46,6 +47,7 @@ local function accept(run, response)
 end
 
 local function read_page(run, leaf, request)
+  local cost = run.window:enter(leaf)
   local started = task.now()
   local response, err = run.client:send(request, {
     leaf = leaf.label,
@@ -53,19 +55,23 @@ local function read_page(run, leaf, request)
     empty_ok = run.query.pages.missing_ok,
     accept = function(answer) return accept(run, answer) end,
   })
-  if not response then return nil, err end
+  if not response then
+    run.window:leave(leaf, cost)
+    return nil, err
+  end
   local facts, bytes = response.accepted, #response.body
   response.body:release() -- the document holds what it needs; the rest must not wait for the collector
   leaf.pages = leaf.pages + (facts.doc and 1 or 0) -- 204 ends a walk, but is no page
   leaf.received = leaf.received + facts.count
   run.counts.pages = run.counts.pages + 1
   run.counts.bytes = run.counts.bytes + bytes
+  cost = run.window:came(leaf, cost, bytes)
   event.emit { type = "page", leaf = leaf.label, page = leaf.pages, records = facts.count, bytes = bytes, ms = task.now() - started }
   local values = facts.values or {}
   values.total = run.query.total and math.tointeger(values.total) or nil
   return {
     number = leaf.pages, present = facts.present, count = facts.count, items = facts.items, digest = facts.digest, doc = facts.doc,
-    values = values, headers = response.headers, null = json.null,
+    values = values, headers = response.headers, null = json.null, cost = cost,
     reach = function(following) return run.client:reach(following) end,
     resolve = function(link) return run.client:resolve(link, response.url) end,
   }
@@ -79,6 +85,7 @@ local function convert(run, leaf, page)
   run:arrived(leaf, page.number)
   local added, add_err = run.sequencer:add(leaf.id, page.number, batch)
   if not added then error(add_err, 0) end
+  run.window:leave(leaf, page.cost)
 end
 
 -- Waits for the oldest conversion; a transform's error is raised here. The task itself ends well (it is a pcall), so that the
@@ -129,7 +136,8 @@ local function walk_pages(run, leaf, walk, converting)
     end
     if page.values.total then leaf.total = page.values.total end
     if #converting >= WINDOW then settle(converting) end
-    if page.doc then converting[#converting + 1] = task.spawn(pcall, convert, run, leaf, page) end
+    if page.doc then converting[#converting + 1] = task.spawn(pcall, convert, run, leaf, page)
+    else run.window:leave(leaf, page.cost) end
     request, err = walk.next(page)
     let_go(page)
     if err then return nil, err end
@@ -178,6 +186,8 @@ function M.walk(run, leaf)
   if run.query.job then request, job_err = results_of_job(run, leaf, request) end
   if not request then return nil, job_err end
   local walk = run.query.pages:walk(request, run.params)
+  run.window:begin(leaf, run:place(leaf))
+  local _ <close> = setmetatable({}, { __close = function() run.window:finish(leaf) end })
   local converting <close> = setmetatable({}, { __close = abandon })
   local ok, err = walk_pages(run, leaf, walk, converting)
   if not ok then return nil, err end

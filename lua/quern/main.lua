@@ -17,6 +17,7 @@ local raised = require "quern.raised"
 local run = require "quern.run"
 local scripts = require "quern.script"
 local serve = require "quern.serve"
+local window = require "quern.window"
 
 local M = {}
 
@@ -75,7 +76,7 @@ local function run_options(opts, name)
     if not trail then return nil, err end
   end
   return {
-    run_id = opts.run_id, output = opts.output, concurrency = opts.concurrency, workers = opts.workers, scripts_dir = opts.scripts_dir,
+    run_id = opts.run_id, output = opts.output, memory = opts.memory, concurrency = opts.concurrency, workers = opts.workers, scripts_dir = opts.scripts_dir,
     accept_incomplete = opts.accept_incomplete, spool_dir = opts.spool_dir, listen = opts.listen, audit = trail,
   }
 end
@@ -98,13 +99,17 @@ end
 
 local run_script = guarded(function(opts) return with_script(opts, run_query, run_program) end)
 
---- `quern run`: options script, params, output, format, compress, concurrency, workers, env_file, accept_incomplete, csv_safe, on_error, quarantine,
---- rate, plugins, listen, audit, alert_url, wait, strict.
+--- `quern run`: options script, params, output, format, compress, concurrency, workers, memory, env_file, accept_incomplete, csv_safe,
+--- on_error, quarantine, rate, plugins, listen, audit, alert_url, wait, strict.
 function M.run(opts)
   opts.run_id = opts.run_id or run_id()
   patience.wanted = opts.wait == true
+  local err
+  opts.memory, err = window.size(opts.memory)
+  if err then return failed(err) end
   if not opts.alert_url then return run_script(opts) end
-  local alerts, err = alert.start(opts)
+  local alerts
+  alerts, err = alert.start(opts)
   if not alerts then return failed(err) end
   local result = run_script(opts)
   pcall(alerts.finish, alerts, result) -- interrupted there: the run has ended all the same

@@ -169,7 +169,7 @@ function M.execute(bound, opts)
   local broken = { end_program = function() end }
   local output = setmetatable({ sink = sink, format = bound.format, csv_safe = bound.csv_safe, rows = 0, dirty = false, changed = task.event() }, Output)
   output.context = { run_id = opts.run_id, dir = bound.script.dir, scripts_dir = opts.scripts_dir, workers = opts.workers,
-                     concurrency = opts.concurrency, spool_dir = opts.spool_dir, nested = 0 }
+                     concurrency = opts.concurrency, memory = opts.memory, spool_dir = opts.spool_dir, nested = 0 }
   function output:on_failure(problem)
     broken.err = broken.err or raised.error(problem)
     broken.end_program(broken.err)

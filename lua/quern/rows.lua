@@ -86,7 +86,7 @@ local function start(bound, context, spool_dir)
   reader.child = task.spawn(function()
     local ok, result, err = pcall(run.execute, bound, {
       run_id = ("%s-%d"):format(context.run_id, number), workers = context.workers, concurrency = context.concurrency,
-      spool_dir = spool_dir,
+      memory = context.memory, spool_dir = spool_dir,
       inner = { parent = context.run_id, tag = ("%s#%d"):format(name, number), sink = reader.queue, throttle = throttle },
     })
     if not ok then result, err = nil, result end

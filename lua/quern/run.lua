@@ -21,6 +21,7 @@ local quarantine = require "quern.quarantine"
 local raised = require "quern.raised"
 local summary = require "quern.summary"
 local webhook = require "quern.webhook"
+local window = require "quern.window"
 
 local M = {}
 
@@ -61,9 +62,14 @@ function Run:label(id)
   return leaves.new(self, id).label
 end
 
+--- What plan order goes by.
+function Run:place(leaf)
+  return self.tree:range(leaf.id) or leaf.id
+end
+
 -- Rows of a page are there: counts those that come before rows of an earlier place in the plan.
 function Run:arrived(leaf, page)
-  local place = self.tree:range(leaf.id) or leaf.id
+  local place = self:place(leaf)
   local last = self.last_arrived
   if last and (place < last.place or (place == last.place and page < last.page)) then
     self.counts.overtakes = self.counts.overtakes + 1
@@ -327,6 +333,7 @@ local function open(bound, opts)
   run.sequencer = core_run.sequencer {
     tree = run.tree, plan = run.plan, sink = run.sink, quarantine = run.quarantine, key = query.key ~= nil, owner = query.owner ~= nil,
     order = query.order ~= nil, from = bound.cut.tree.from, to = bound.cut.tree.to, spool_dir = opts.spool_dir,
+    memory = window.rows_memory(opts.memory), leaf_memory = window.rows_memory(opts.memory),
   }
   return run
 end
@@ -348,6 +355,10 @@ local function make_ready(run, bound, opts)
     script = (transforms or plugin.transforms(run.plugins)) and bound.script or nil,
   }
   if not run.workers then error(err, 0) end
+  run.window = window.new {
+    memory = opts.memory, pages = (opts.concurrency or LEAVES_AT_ONCE) + run.workers:threads(),
+    rows = function() return run.sequencer:held() end,
+  }
 end
 
 -- Runs the leaves and commits them; the error that ended the run, or nil.
@@ -412,7 +423,7 @@ end
 --- output's name unless the run is whole (or `accept_incomplete` was given).
 ---@async
 ---@param bound table  from quern.bind: query, params, client, tree, format, on_error, script, now_ms
----@param opts { run_id: string, output: string?, concurrency: integer?, workers: integer, accept_incomplete: boolean?, spool_dir: string?, listen: string?, audit: quern.Audit?, inner: table? }
+---@param opts { run_id: string, output: string?, concurrency: integer?, workers: integer, memory: integer?, accept_incomplete: boolean?, spool_dir: string?, listen: string?, audit: quern.Audit?, inner: table? }
 ---  `inner`: of a query inside a program, see quern.rows
 ---@return table? summary
 ---@return table? err  the run could not begin

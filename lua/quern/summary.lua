@@ -93,6 +93,13 @@ local function converted(run)
   return { threads = run.workers and run.workers:facts() or 0, overtakes = run.counts.overtakes }
 end
 
+-- How pages waited for memory; nil: they did not.
+local function throttled(run)
+  local window = run.window
+  if not window or window.waits == 0 then return nil end
+  return { limit = window.memory, waits = window.waits, wait_ms = window.wait_ms }
+end
+
 local function params_text(run)
   local list = {}
   for _, name in ipairs(options.names(run.params)) do list[name] = param.text(run.params[name]) end
@@ -140,7 +147,7 @@ function M.close(run, failure, opts)
     converted = converted(run), plugins = #run.plugins > 0 and plugin.facts(run.plugins) or nil,
     output = not run.inner and (opts.output or "-") or nil, format = run.format, compression = run.compression,
     row_bytes = row_bytes, output_bytes = not run.inner and output_bytes or nil, partial = partial ~= "" and partial or nil,
-    elapsed_ms = task.now() - run.started_ms,
+    memory = throttled(run), elapsed_ms = task.now() - run.started_ms,
     error = errors.is(failure) and failure.kind or nil,
   }
 end

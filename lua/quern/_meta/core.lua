@@ -283,6 +283,8 @@ function task.event() end
 function task.now() end
 ---@return integer ms  the calendar
 function task.wall() end
+---@return integer ms  of processor time that the process has used, all threads together; in virtual time 0
+function task.cpu() end
 ---@return number chance  [0, 1)
 function task.random() end
 ---@return boolean  may the caller wait?
@@ -476,6 +478,8 @@ function workers_methods:rows(doc, place) end
 ---@return integer threads_used
 ---@return integer overtakes
 function workers_methods:facts() end
+---@return integer threads  how many there are
+function workers_methods:threads() end
 --- Waits for the threads, blocking.
 function workers_methods:close() end
 
@@ -580,6 +584,8 @@ function sequencer_methods:fail(leaf, reason) end
 function sequencer_methods:advance() end
 ---@return table<string, integer>  rows, failed, records, duplicates, disowned, outside, no_key, no_owner, spooled_bytes
 function sequencer_methods:facts() end
+---@return integer bytes  of memory that rows take which wait
+function sequencer_methods:held() end
 ---@return { leaf: integer, from: integer?, to: integer?, reason: string }[]
 function sequencer_methods:holes() end
 ---@param fate "publish"|"keep"|"discard"
