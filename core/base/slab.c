@@ -5,12 +5,6 @@
 
 #include "base/mem.h"
 
-#ifdef __SANITIZE_ADDRESS__
-enum { LIMIT = 0 };
-#else
-enum { LIMIT = QN_SLAB_LIMIT };
-#endif
-
 #define CHUNK ((size_t)64 << 10)
 
 void qn_slab_init(struct qn_slab *slab)
@@ -26,11 +20,6 @@ void qn_slab_free(struct qn_slab *slab)
         slab->chunks = before;
     }
     qn_slab_init(slab);
-}
-
-static size_t rounded(size_t size)
-{
-    return (size + QN_SLAB_STEP - 1) & ~(size_t)(QN_SLAB_STEP - 1);
 }
 
 /* The rest of the chunk before is lost: less than a block in 64 KB. */
@@ -49,39 +38,28 @@ static void *cut(struct qn_slab *slab, size_t size)
     return block;
 }
 
-static void *take(struct qn_slab *slab, size_t size)
+void *qn_slab_take_new(struct qn_slab *slab, size_t size)
 {
-    if (size > LIMIT) return qn_malloc(size);
-    size = rounded(size);
-    void **list = &slab->free[size / QN_SLAB_STEP], *block = *list;
-    if (!block) return cut(slab, size);
-    *list = *(void **)block;
-    return block;
+    return size > QN_SLAB_LIMIT ? qn_malloc(size) : cut(slab, qn_slab_list(size) * QN_SLAB_STEP);
 }
 
-static void give(struct qn_slab *slab, void *block, size_t size)
+void qn_slab_give_large(void *block)
 {
-    if (size > LIMIT) {
-        qn_free(block);
-        return;
-    }
-    void **list = &slab->free[rounded(size) / QN_SLAB_STEP];
-    *(void **)block = *list;
-    *list = block;
+    qn_free(block);
 }
 
 void *qn_slab_realloc(struct qn_slab *slab, void *ptr, size_t before, size_t size)
 {
-    if (!ptr) return size ? take(slab, size) : NULL;
+    if (!ptr) return size ? qn_slab_take(slab, size) : NULL;
     if (size == 0) {
-        give(slab, ptr, before);
+        qn_slab_give(slab, ptr, before);
         return NULL;
     }
-    if (before > LIMIT && size > LIMIT) return qn_realloc(ptr, size);
-    if (before <= LIMIT && size <= LIMIT && rounded(before) == rounded(size)) return ptr;
-    void *moved = take(slab, size);
+    if (before > QN_SLAB_LIMIT && size > QN_SLAB_LIMIT) return qn_realloc(ptr, size);
+    if (before <= QN_SLAB_LIMIT && size <= QN_SLAB_LIMIT && qn_slab_list(before) == qn_slab_list(size)) return ptr;
+    void *moved = qn_slab_take(slab, size);
     if (!moved) return NULL;
     memcpy(moved, ptr, before < size ? before : size);
-    give(slab, ptr, before);
+    qn_slab_give(slab, ptr, before);
     return moved;
 }

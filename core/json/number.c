@@ -80,6 +80,21 @@ static struct digits analyse(const char *text, size_t size)
     return d;
 }
 
+bool qn_number_short(const char *text, size_t size, int64_t *out)
+{
+    enum { SAFE_DIGITS = 18 }; /* so many never overflow */
+    size_t at = size > 0 && text[0] == '-';
+    int64_t value = 0;
+    if (size == at || size - at > SAFE_DIGITS) return false;
+    for (size_t i = at; i < size; i++) {
+        unsigned digit = (unsigned char)text[i] - (unsigned)'0';
+        if (digit > 9) return false;
+        value = value * 10 + digit;
+    }
+    *out = at ? -value : value;
+    return true;
+}
+
 static int compare_magnitude(struct digits a, struct digits b)
 {
     if (a.count == 0 || b.count == 0) return (a.count > 0) - (b.count > 0);
@@ -167,8 +182,36 @@ static size_t shortest(double value, char *out, int64_t *exponent)
     return d.count;
 }
 
+/* digits / 10^k, both exact as doubles: one division gives the nearest. False: more digits than that, or an exponent.
+ */
+static bool read_few_decimals(const char *text, size_t size, double *out)
+{
+    static const double powers[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    const char *p = text, *end = text + size, *point = NULL;
+    bool negative = p < end && *p == '-';
+    uint64_t digits = 0;
+    size_t count = 0;
+    for (p += negative; p < end; p++) {
+        if (*p == '.' && !point) {
+            point = p;
+            continue;
+        }
+        if (*p < '0' || *p > '9' || ++count > DBL_DIG) return false;
+        digits = digits * 10 + (uint64_t)(*p - '0');
+    }
+    if (count == 0) return false;
+    double value = (double)digits / powers[point ? end - point - 1 : 0];
+    *out = negative ? -value : value;
+    return true;
+}
+
 double qn_number_double(const char *text, size_t size, bool *exact)
 {
+    double few;
+    if (read_few_decimals(text, size, &few)) {
+        if (exact) *exact = true; /* no two decimals of 15 digits share a double */
+        return few;
+    }
     double value = read_double(text);
     if (!exact) return value;
     struct digits d = analyse(text, size);

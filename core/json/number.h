@@ -10,6 +10,8 @@
 
 /* The end of the number that begins at text (the longest that RFC 8259 allows), NULL if none does. */
 const char *qn_number_end(const char *text, const char *limit);
+/* An integer of at most 18 digits; false for any other number. */
+bool qn_number_short(const char *text, size_t size, int64_t *out);
 /* Compares the decimal values of two JSON numbers, exactly: -1, 0, 1. */
 int qn_number_compare(const char *a, size_t a_size, const char *b, size_t b_size);
 /* Nearest double. The byte behind the number must be readable and no part of one. exact: see qn_doc_double. */

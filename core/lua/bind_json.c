@@ -140,30 +140,39 @@ void qn_lua_push_text(lua_State *L, struct qn_lua_doc *holder, qn_node node)
     lua_pushlstring(L, holder->scratch.data, holder->scratch.size);
 }
 
-static void push_number(lua_State *L, const struct qn_doc *doc, qn_node node)
+static void push_number(lua_State *L, const struct qn_doc *doc, qn_node node, struct qn_span text)
 {
     int64_t integer;
     bool exact;
-    if (qn_doc_integer(doc, node, &integer) == QN_INTEGER_EXACT) {
+    if (qn_number_short(text.data, text.size, &integer) || qn_doc_integer(doc, node, &integer) == QN_INTEGER_EXACT) {
         lua_pushinteger(L, integer);
         return;
     }
-    double value = qn_doc_double(doc, node, &exact);
+    double value = qn_number_double(text.data, text.size, &exact);
     if (exact) {
         lua_pushnumber(L, value);
     } else {
-        struct qn_span span = qn_doc_span(doc, node);
-        push_number_text(L, span.data, span.size);
+        push_number_text(L, text.data, text.size);
     }
 }
 
 void qn_lua_push_scalar(lua_State *L, struct qn_lua_doc *holder, qn_node node)
 {
-    switch (qn_doc_kind(holder->doc, node)) {
+    qn_lua_push_looked_at(L, holder, node, qn_doc_scalar(holder->doc, node));
+}
+
+void qn_lua_push_looked_at(lua_State *L, struct qn_lua_doc *holder, qn_node node, struct qn_scalar value)
+{
+    switch (value.kind) {
     case QN_FALSE: lua_pushboolean(L, 0); break;
     case QN_TRUE: lua_pushboolean(L, 1); break;
-    case QN_NUMBER: push_number(L, holder->doc, node); break;
-    case QN_STRING: qn_lua_push_text(L, holder, node); break;
+    case QN_NUMBER: push_number(L, holder->doc, node, value.text); break;
+    case QN_STRING:
+        if (value.escaped)
+            qn_lua_push_text(L, holder, node);
+        else
+            lua_pushlstring(L, value.text.data, value.text.size);
+        break;
     default: qn_lua_push_null(L); break;
     }
 }

@@ -10,7 +10,7 @@
 #include <lua.h>
 #include <stdbool.h>
 
-#include "json/doc.h"
+#include "json/scalar.h"
 
 #define QN_LUA_ARRAY  "quern.array"
 #define QN_LUA_NUMBER "quern.number"
@@ -33,6 +33,8 @@ bool qn_lua_is_null(lua_State *L, int index); /* raises nothing */
 void qn_lua_push_text(lua_State *L, struct qn_lua_doc *holder, qn_node node);
 /* Pushes a node that is neither array nor object. */
 void qn_lua_push_scalar(lua_State *L, struct qn_lua_doc *holder, qn_node node);
+/* The same of a node that was looked at. */
+void qn_lua_push_looked_at(lua_State *L, struct qn_lua_doc *holder, qn_node node, struct qn_scalar value);
 /* Pushes a node with all that is below it, copied into tables. */
 void qn_lua_push_deep(lua_State *L, struct qn_lua_doc *holder, qn_node node);
 /* Pushes the metatable that marks arrays. */

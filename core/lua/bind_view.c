@@ -22,8 +22,7 @@ struct view {
     uint64_t generation; /* of the holder, while the view is alive */
     bool anchored;
     qn_node node;
-    size_t index; /* of the element that was read last ... */
-    qn_node at;   /* ... and where it is, QN_NONE at first: so that a walk by index is linear */
+    struct qn_cursor cursor; /* of an array */
 };
 
 /* One a state, in the registry. A scope mostly sees one document, which is held here; user value 1 is the newest
@@ -144,7 +143,7 @@ static bool is_container(const struct qn_doc *doc, qn_node node)
 static void push_view(lua_State *L, struct qn_lua_doc *holder, qn_node node, int anchor, int like)
 {
     struct view *view = lua_newuserdatauv(L, sizeof *view, anchor ? 1 : 0);
-    *view = (struct view){&view_type, holder, holder->generation, anchor != 0, node, 0, QN_NONE};
+    *view = (struct view){&view_type, holder, holder->generation, anchor != 0, node, {0, QN_NONE}};
     if (anchor) {
         lua_pushvalue(L, anchor);
         lua_setiuservalue(L, -2, 1);
@@ -204,6 +203,13 @@ static struct view *check_view(lua_State *L, int index)
     return alive(L, view ? view : luaL_checkudata(L, index, QN_LUA_VIEW));
 }
 
+/* The view whose metamethod is called. Scripts reach no metamethod, so that it is one. */
+static struct view *own_view(lua_State *L)
+{
+    struct view *view = lua_touserdata(L, 1);
+    return view && view->type == &view_type ? view : luaL_checkudata(L, 1, QN_LUA_VIEW);
+}
+
 bool qn_view_of(lua_State *L, int index, struct qn_doc **doc, qn_node *node)
 {
     struct view *view = test_view(L, index);
@@ -223,8 +229,9 @@ void qn_view_push_copy(lua_State *L, int index)
 /* The value of a node below the view at index. */
 static int push_below(lua_State *L, int index, struct view *view, qn_node node)
 {
-    if (!is_container(view->holder->doc, node)) {
-        qn_lua_push_scalar(L, view->holder, node);
+    struct qn_scalar value = qn_doc_scalar(view->holder->doc, node);
+    if (value.kind != QN_ARRAY && value.kind != QN_OBJECT) {
+        qn_lua_push_looked_at(L, view->holder, node, value);
     } else if (!view->anchored) {
         push_view(L, view->holder, node, 0, index);
     } else {
@@ -237,22 +244,12 @@ static int push_below(lua_State *L, int index, struct view *view, qn_node node)
 
 static qn_node element(struct view *view, lua_Integer place)
 {
-    const struct qn_doc *doc = view->holder->doc;
-    if (qn_doc_kind(doc, view->node) != QN_ARRAY || place < 1 || (size_t)place > qn_doc_count(doc, view->node)) {
-        return QN_NONE;
-    }
-    size_t index = (size_t)place - 1;
-    if (view->at == QN_NONE || index < view->index) {
-        view->index = 0;
-        view->at = qn_doc_first(doc, view->node);
-    }
-    for (; view->index < index; view->index++) view->at = qn_doc_next(doc, view->node, view->at);
-    return view->at;
+    return place < 1 ? QN_NONE : qn_doc_element(view->holder->doc, view->node, (size_t)place - 1, &view->cursor);
 }
 
 static int l_view_index(lua_State *L)
 {
-    struct view *view = check_view(L, 1);
+    struct view *view = alive(L, own_view(L));
     qn_node node = QN_NONE;
     size_t size;
     if (lua_type(L, 2) == LUA_TSTRING) {

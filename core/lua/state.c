@@ -42,8 +42,25 @@ static void *allocate(void *ud, void *ptr, size_t osize, size_t nsize)
     size_t before = ptr ? osize : 0;
     if (!ptr && nsize == 0) return NULL;
     if (state->memory_limit && nsize > before && state->memory_used - before + nsize > state->memory_limit) return NULL;
-    void *moved = state->worker ? qn_slab_realloc(&state->slab, ptr, before, nsize) : qn_realloc(ptr, nsize);
+    void *moved = qn_realloc(ptr, nsize);
     if (moved || nsize == 0) state->memory_used = state->memory_used - before + nsize;
+    return moved;
+}
+
+/* The same of a worker, from its slab. Nearly all calls make or drop a small object. */
+static void *allocate_in_slab(void *ud, void *ptr, size_t osize, size_t nsize)
+{
+    struct qn_state *state = ud;
+    size_t before = ptr ? osize : 0;
+    if (nsize > before && nsize - before > state->memory_limit - state->memory_used) return NULL;
+    void *moved = NULL;
+    if (ptr && nsize == 0)
+        qn_slab_give(&state->slab, ptr, before);
+    else if (ptr)
+        moved = qn_slab_realloc(&state->slab, ptr, before, nsize);
+    else if (nsize > 0)
+        moved = qn_slab_take(&state->slab, nsize);
+    if (moved || nsize == 0) state->memory_used += nsize - before;
     return moved;
 }
 
@@ -151,7 +168,7 @@ lua_State *qn_state_new(const struct qn_state_options *options, struct qn_err *e
     qn_slab_init(&state->slab);
     state->runtime = options->runtime;
     state->memory_limit = options->memory_limit ? options->memory_limit : DEFAULT_MEMORY;
-    lua_State *L = lua_newstate(allocate, state);
+    lua_State *L = lua_newstate(options->worker ? allocate_in_slab : allocate, state);
     if (!L) {
         qn_slab_free(&state->slab);
         qn_free(state);

@@ -4,9 +4,8 @@
 
 #include <lauxlib.h>
 
+#include "json/number.h"
 #include "lua/bind_json.h"
-
-enum { SAFE_DIGITS = 18 };
 
 /* Keys of the registry: the addresses count. */
 static const char decode_key, encode_key;
@@ -30,14 +29,9 @@ void qn_lua_values_open(lua_State *L)
 /* Most numbers are short integers; the codec knows about the others. */
 static bool push_short_integer(lua_State *L, const char *text, size_t size)
 {
-    lua_Integer value = 0;
-    size_t at = size > 0 && text[0] == '-' ? 1 : 0;
-    if (size == at || size - at > SAFE_DIGITS || (at == 1 && text[1] == '0')) return false;
-    for (; at < size; at++) {
-        if (text[at] < '0' || text[at] > '9') return false;
-        value = value * 10 + (text[at] - '0');
-    }
-    lua_pushinteger(L, text[0] == '-' ? -value : value);
+    int64_t value;
+    if (!qn_number_short(text, size, &value)) return false;
+    lua_pushinteger(L, value);
     return true;
 }
 

@@ -17,11 +17,12 @@
 struct qn_worker {
     const struct qn_worker_setup *setup;
     lua_State *L;             /* NULL without a script */
+    bool wants_row;           /* the script looks at what columns found */
     struct qn_row_table back; /* a row on its way back */
 };
 
 /* Keys of the registry: the addresses count. */
-static const char apply_key, columns_key, where_key;
+static const char apply_key, columns_key, plain_key, where_key;
 
 /* What one record's call needs, on the C stack of apply. */
 struct call {
@@ -60,8 +61,12 @@ static int open_script(lua_State *L)
     lua_getfield(L, -1, "open");
     push_script(L, worker->setup);
     lua_pushstring(L, worker->setup->context);
-    lua_call(L, 2, 1); /* [worker module, apply] */
+    lua_call(L, 2, 2); /* [worker module, apply, wants row] */
+    worker->wants_row = lua_toboolean(L, -1);
+    lua_pop(L, 1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &apply_key);
+    lua_getfield(L, -1, "plain");
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &plain_key);
     return 0;
 }
 
@@ -133,6 +138,21 @@ static struct stage stage_of(lua_State *L, const struct qn_worker_setup *setup)
 
 /* a transform's answer */
 
+/* [..., answer or row]: a view, or what stands in ctx, is copied into a table. */
+static void make_plain(lua_State *L)
+{
+    int type = lua_type(L, -1);
+    bool suspect = type == LUA_TUSERDATA;
+    if (type == LUA_TTABLE && lua_getmetatable(L, -1)) {
+        lua_pop(L, 1);
+        suspect = true;
+    }
+    if (!suspect) return;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &plain_key);
+    lua_insert(L, -2);
+    lua_call(L, 1, 1);
+}
+
 /* [..., list at `list`]: rows and nothing else. */
 static int emit_list(lua_State *L, struct call *call, int columns, int list)
 {
@@ -144,7 +164,9 @@ static int emit_list(lua_State *L, struct call *call, int columns, int list)
     }
     int rc = 0;
     for (size_t i = 1; i <= count && rc == 0; i++) {
-        if (lua_rawgeti(L, list, (lua_Integer)i) != LUA_TTABLE) {
+        lua_rawgeti(L, list, (lua_Integer)i);
+        make_plain(L);
+        if (!lua_istable(L, -1)) {
             return qn_fail(call->err, QN_ESCRIPT, "row %zu of its list is a %s, not a table", i, luaL_typename(L, -1));
         }
         rc = qn_row_table_emit(L, &call->worker->back, columns, lua_gettop(L), call->emit, call->err);
@@ -157,6 +179,7 @@ static int emit_answer(lua_State *L, struct call *call, int columns)
 {
     int answer = lua_gettop(L);
     if (lua_isnil(L, answer)) return 0;
+    make_plain(L);
     if (!lua_istable(L, answer)) {
         return qn_fail(call->err, QN_ESCRIPT, "it must return a row, a list of rows or nil, not a %s",
                        luaL_typename(L, answer));
@@ -183,8 +206,9 @@ static int take_answer(lua_State *L, struct call *call, int columns)
 
 static void push_row(lua_State *L, const struct call *call, int columns)
 {
-    size_t count = qn_plan_column_count(call->worker->setup->plan);
-    lua_createtable(L, 0, (int)count);
+    size_t count = qn_plan_column_count(call->worker->setup->plan), found = 0;
+    for (size_t i = 0; i < count; i++) found += call->row[i].kind != QN_VALUE_MISSING;
+    lua_createtable(L, 0, (int)found);
     for (size_t i = 0; i < count; i++) {
         if (call->row[i].kind == QN_VALUE_MISSING) continue;
         lua_rawgeti(L, columns, (lua_Integer)i + 1);
@@ -199,11 +223,13 @@ static int apply_protected(lua_State *L)
     lua_rawgetp(L, LUA_REGISTRYINDEX, &columns_key); /* [call, columns] */
     lua_rawgetp(L, LUA_REGISTRYINDEX, &apply_key);   /* [call, columns, apply] */
     qn_view_push(L, (struct qn_doc *)call->record->doc, call->record->node);
-    push_row(L, call, 2);
+    if (call->worker->wants_row)
+        push_row(L, call, 2);
+    else
+        lua_pushnil(L);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &where_key); /* [call, columns, apply, view, row, where] */
     lua_pushinteger(L, (lua_Integer)call->record->number + 1);
-    lua_setfield(L, -2, "record");
-    lua_call(L, 3, 1); /* [call, columns, answer] */
+    lua_call(L, 4, 1); /* [call, columns, answer] */
     call->rc = take_answer(L, call, 2);
     return 0;
 }

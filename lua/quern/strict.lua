@@ -50,13 +50,13 @@ local function copy(value)
 end
 
 --- A transform that runs twice and raises when the answers differ.
----@param apply fun(record: any, row: table, where: table): any
----@return fun(record: any, row: table, where: table): any
+---@param apply quern.Apply
+---@return quern.Apply
 function M.twice(apply)
-  return function(record, row, where)
+  return function(record, row, where, number)
     local again = copy(row)
-    local first = copy(apply(record, row, where))
-    local second = apply(record, again, where)
+    local first = copy(apply(record, row, where, number))
+    local second = apply(record, again, where, number)
     local place = difference(first, second, "")
     if place then
       error(("the same record gave another answer the second time (%s): %s"):format(place, HINT), 0)

@@ -9,6 +9,12 @@ local strict = require "quern.strict"
 
 local M = {}
 
+--- Records, and what stands in ctx, may be rows: as they are, or in a list. The core asks for each that is no plain table.
+---@type fun(value: any): any
+M.plain = frozen.plain
+
+---@alias quern.Apply fun(record: any, row: table|nil, where: table, number: integer): any
+
 ---@class quern.TransformContext
 ---@field params table<string, any>  bound parameters: instants as ISO 8601 text; no secrets. Read only
 ---@field shared any  what `prepare` returned. Read only
@@ -16,15 +22,6 @@ local M = {}
 ---@field columns boolean  the query has columns: the row holds their values, if any
 ---@field page integer  number of the page in its leaf, from 1
 ---@field record integer  number of the record in its page, from 1
-
--- Records, and what stands in ctx, may be rows: as they are, or in a list.
-local function plain(result)
-  result = frozen.plain(result)
-  if type(result) == "table" then
-    for index = 1, #result do result[index] = frozen.plain(result[index]) end
-  end
-  return result
-end
 
 -- An `os` in which time stands still: time() and date() tell the run's `now`, clock() tells 0.
 local function still_os(now_ms)
@@ -63,10 +60,17 @@ local function read(context_json)
     (#context_json >> 20) + 1), 0)
 end
 
+-- What a function does not name it cannot see, and need not be made.
+local function parameters(fn)
+  local about = debug.getinfo(fn, "u")
+  return about.isvararg and math.huge or about.nparams
+end
+
 --- Loads a script for a worker. Raises what is wrong with it.
 ---@param script { name: string, path: string, source: string, dir: string }
 ---@param context_json string  { params, shared, now_ms, strict }; with plugins { transform, columns, plugins }, too
----@return fun(record: any, row: table, where: table): any apply  gives the transform's answer: nil, a row or a list of rows
+---@return quern.Apply apply  gives the transform's answer: nil, a row or a list of rows
+---@return boolean wants_row  whether anybody looks at the row of the columns
 function M.open(script, context_json)
   local context = read(context_json)
   local seed_random = math.randomseed
@@ -82,20 +86,20 @@ function M.open(script, context_json)
   end
   local params, shared = frozen.new(context.params), frozen.new(context.shared)
   local chunk_text, chunk
+  local takes = chained and math.huge or parameters(transform)
 
-  local function apply(record, row, where)
+  local function apply(record, row, where, number)
     if where.chunk ~= chunk_text then
       chunk_text, chunk = where.chunk, frozen.new(assert(json.decode(where.chunk)))
     end
-    seed_random(where.seed, where.page << 32 | where.record)
-    local ctx = {
-      params = params, shared = shared, chunk = chunk, columns = has_columns, page = where.page, record = where.record,
-    }
+    seed_random(where.seed, where.page << 32 | number)
+    if takes < 3 then return transform(record, row) end
+    local ctx = { params = params, shared = shared, chunk = chunk, columns = has_columns, page = where.page, record = number }
     if chained then return chained(record, row, ctx, where) end
-    return plain(transform(record, row, ctx))
+    return transform(record, row, ctx)
   end
   inside = true
-  return context.strict and strict.twice(apply) or apply
+  return context.strict and strict.twice(apply) or apply, takes >= 2
 end
 
 return M

@@ -29,6 +29,20 @@ t.test("a plan's header is the line that comes first in CSV, and nothing elsewhe
   t.equal(plan { columns = { { name = 'a "b",', path = "$.a" } } }:header(), '"a ""b"","\r\n')
 end)
 
+t.test("rows made of new strings each time find their columns, whatever the length of a name", function()
+  local long = ("n"):rep(60)
+  local made = plan { transform = true, columns = { { name = long }, { name = "s" }, { name = long .. "2" } }, format = "csv" }
+  local w <close> = workers {
+    plan = made, script = script 'local n = ("n"):rep(60) return { [n] = row == nil, ["s" .. ""] = record.id, [n .. "2"] = "t" .. record.id }',
+  }
+  local facts = assert(w:index '{"items":[{"id":1},{"id":2},{"id":3}]}')
+  t.equal(assert(w:rows(facts.doc, {})):counts().bytes, #"false,1,t1\r\n" * 3)
+  facts = assert(w:index '{"items":[{"id":1}]}')
+  local bad <close> = workers { plan = made, script = script 'return { ["no" .. record.id] = 1 }' }
+  local _, err = bad:rows(facts.doc, {})
+  t.match(tostring(err), "its row has 'no1', which is not among the columns: n+, s, n+2")
+end)
+
 t.test("csv_safe guards texts and names that a spreadsheet would run, and no numbers", function()
   local columns = { { name = "=n", path = "$.n" }, { name = "@t", path = "$.t", as = "time" }, { name = "x", path = "$.x" } }
   local guarded = plan { columns = columns, csv_safe = true }

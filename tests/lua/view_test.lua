@@ -51,6 +51,39 @@ t.test("elements in any order", function()
   t.equal(list[999], 999)
 end)
 
+t.test("members read again and again, in another order, missing, twice there, escaped, and of another shape", function()
+  local list = view.open [=[ [ {"a":1,"b":{"a":10,"z":[0]},"c":3}, {"c":6,"b":[],"a":4}, {"b":7}, {"a":8,"a":9,"c":{"a":5},"c":11},
+    {"\u0061":12,"a\u0000":13}, {"":{"a":1},"b":{"b":{"a":2}},"a":14}, {}, [], {"A":1,"aa":2,"c":"c"} ] ]=]
+  local seen = {}
+  for _ = 1, 3 do
+    for _, item in ipairs(list) do
+      for _, name in ipairs { "a", "c", "a" } do seen[#seen + 1] = tostring(item[name]) end
+    end
+  end
+  t.equal(table.concat(seen, " "), (("1 3 1 4 6 4 nil nil nil 9 11 9 12 nil 12 14 nil 14 nil nil nil nil nil nil nil c nil "):rep(3):sub(1, -2)))
+  t.equal(list[5]["a\0"], 13)
+  t.equal(list[6].b.b.a, 2)
+  t.equal(list[1].b.z[1], 0)
+end)
+
+t.test("arrays walked by several at once, backward and anew", function()
+  local list = view.open "[[1,2,3],[[4],[5,6]],[],[7]]"
+  local seen = {}
+  for _, one in ipairs(list) do
+    for _, two in ipairs(list) do seen[#seen + 1] = #one * #two end
+  end
+  t.equal(table.concat(seen, " "), "9 6 0 3 6 4 0 2 0 0 0 0 3 2 0 1")
+  for i = #list, 1, -1 do t.equal(#list[i], ({ 3, 2, 0, 1 })[i]) end
+  local inner = list[2]
+  t.equal(inner[2][2] + inner[1][1] + inner[2][1], 15)
+  t.equal(inner[3], nil)
+  t.equal(inner[2][2], 6)
+  local step, same, first = ipairs(inner)
+  t.equal(select("#", step(same, 2)), 0)
+  t.equal(step(same, first), 1)
+  t.raises(function() step("x", 0) end, "quern.view expected")
+end)
+
 t.test("ipairs stays Lua's own for everything else", function()
   local seen = {}
   for i, value in ipairs { "a", "b" } do seen[i] = value end

@@ -147,6 +147,44 @@ static void test_values(void **state)
         "{\"a\":-7,\"b\":true,\"c\":null}\n");
 }
 
+/* A transform is given what it names. */
+static void test_parameters(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *script, *row;
+    } samples[] = {
+        {"return { transform = function() return { a = 5 } end }", "5,,\r\n"},
+        {"return { transform = function(record) return { a = record.a, c = record.b } end }", "1,,x\r\n"},
+        {"return { transform = function(record, row) row.c = record.a return row end }", "1,x,1\r\n"},
+        {"return { transform = function(...) return { a = select('#', ...), b = select(2, ...).b } end }", "3,x,\r\n"},
+        {"return { transform = function(_, ...) local row, ctx = ... row.c = ctx.page return row end }", "1,x,2\r\n"},
+        {"return { transform = function(record) return record end }", "1,x,\r\n"},
+        {"return { transform = function(record) return { record, { a = 2 }, record } end }", "1,x,\r\n2,,\r\n1,x,\r\n"},
+        {"return { transform = function(r, row, ctx) return { setmetatable(row, { __index = { a = 9 } }), ctx.params } "
+         "end }",
+         HERE "transform of test.lua: its row has 'list', which is not among the columns: a, b, c"},
+    };
+    for (size_t i = 0; i < sizeof samples / sizeof *samples; i++)
+        assert_string_equal(convert(samples[i].script, ONE, QN_FORMAT_CSV), samples[i].row);
+}
+
+/* Texts are written from where Lua keeps them, except when something may take them away before that. */
+static void test_row_that_changes_meanwhile(void **state)
+{
+    (void)state;
+    static const char meddling[] =
+        TRANSFORM("local made = { a = ('x'):rep(60) .. record.a, b = ('y'):rep(60) .. record.a }\n"
+                  "made.c = setmetatable({}, { __name = 'quern.instant', __tostring = function()\n"
+                  "  made.a, made.b = nil, nil\n"
+                  "  for i = 1, 20000 do local _ = ('z'):rep(61) .. i end\n"
+                  "  return 'now' end })\n"
+                  "return made");
+    const char *text = convert(meddling, ONE, QN_FORMAT_CSV);
+    assert_null(strchr(text, 'z'));
+    assert_non_null(strstr(text, ",now\r\n"));
+}
+
 static void test_errors(void **state)
 {
     (void)state;
@@ -345,6 +383,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_values),
+        cmocka_unit_test(test_parameters),
+        cmocka_unit_test(test_row_that_changes_meanwhile),
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_scripts_refused),

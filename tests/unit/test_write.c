@@ -96,6 +96,46 @@ static void round_trip(void **state)
     }
 }
 
+/* The short ways to read a number come to what strtod says, and leave to others what they cannot tell. */
+static void short_readings(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"0",
+                                        "-0",
+                                        "0.0",
+                                        "-0.0",
+                                        "1.5",
+                                        "-2.479",
+                                        "100.0",
+                                        "0.000000000000001",
+                                        "0.1",
+                                        "123456789012.345",
+                                        "999999999999999",
+                                        "0.30000000000000004",
+                                        "1e3",
+                                        "1.5E-3",
+                                        "9007199254740993",
+                                        "123456789012345678",
+                                        "-123456789012345678",
+                                        "1234567890123456789",
+                                        "12345678901234.56"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        int64_t integer = 77;
+        bool exact;
+        size_t size = strlen(texts[i]);
+        double wanted = strtod(texts[i], NULL), value = qn_number_double(texts[i], size, &exact);
+        assert_memory_equal(&value, &wanted, sizeof value);
+        char shortest[QN_NUMBER_TEXT_SIZE];
+        size_t shortest_size = qn_number_format(value, false, shortest);
+        assert_int_equal(exact, qn_number_compare(texts[i], size, shortest, shortest_size) == 0);
+        bool is_short = strspn(texts[i], "-0123456789") == size && size - (texts[i][0] == '-') <= 18;
+        assert_int_equal(qn_number_short(texts[i], size, &integer), is_short);
+        assert_int_equal(integer, is_short ? strtoll(texts[i], NULL, 10) : 77);
+    }
+    assert_false(qn_number_short("", 0, &(int64_t){0}));
+    assert_false(qn_number_short("-", 1, &(int64_t){0}));
+}
+
 /* A decimal of up to 15 digits is written as it was read, without the zeros that say nothing. */
 static void few_decimals(void **state)
 {
@@ -208,9 +248,10 @@ static int nothing_left(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(strings),      cmocka_unit_test(numbers),    cmocka_unit_test(round_trip),
-        cmocka_unit_test(few_decimals), cmocka_unit_test(comparison), cmocka_unit_test(minify),
-        cmocka_unit_test(caps),         cmocka_unit_test(locales),    cmocka_unit_test(cutting),
+        cmocka_unit_test(strings),      cmocka_unit_test(numbers),        cmocka_unit_test(round_trip),
+        cmocka_unit_test(few_decimals), cmocka_unit_test(short_readings), cmocka_unit_test(comparison),
+        cmocka_unit_test(minify),       cmocka_unit_test(caps),           cmocka_unit_test(locales),
+        cmocka_unit_test(cutting),
     };
     qn_buf_init(&out, QN_BUF_NO_CAP);
     return cmocka_run_group_tests(tests, NULL, nothing_left);
