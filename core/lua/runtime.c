@@ -169,10 +169,14 @@ int qn_runtime_run(struct qn_runtime *runtime, struct qn_err *err)
     return 0;
 }
 
-/* Runs as the root task: (module, function, options_json) -> result_json. */
+/* Runs as the root task: (module, function, options_json) -> result_json. What is loaded stays, so there is nothing to
+ * collect meanwhile. */
 static const char main_chunk[] = "local module, name, options = ...\n"
                                  "local json = require 'quern.core.json'\n"
-                                 "local result = require(module)[name](assert(json.decode(options)))\n"
+                                 "collectgarbage 'stop'\n"
+                                 "local command = require(module)[name]\n"
+                                 "collectgarbage 'restart'\n"
+                                 "local result = command(assert(json.decode(options)))\n"
                                  "return json.encode(result)\n";
 
 static int load_main(lua_State *L)

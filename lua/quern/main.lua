@@ -1,22 +1,18 @@
 --- The commands of the command line, as functions from an option table to a result table. The core calls them.
 ---
+--- What only some commands need is loaded by those, as loading is most of the time to the first request.
 --- Each answers `{ exit = STATUS, message = TEXT?, ... }`; a message is one line that says what, where and what to do.
 local env = require "quern.core.env"
 local errors = require "quern.core.error"
 local task = require "quern.core.task"
-local alert = require "quern.alert"
-local audit = require "quern.audit"
 local bind = require "quern.bind"
 local farewell = require "quern.farewell"
 local grant = require "quern.grant"
 local kind = require "quern.kind"
 local patience = require "quern.patience"
-local plan = require "quern.plan"
-local program = require "quern.program"
 local raised = require "quern.raised"
 local run = require "quern.run"
 local scripts = require "quern.script"
-local serve = require "quern.serve"
 local window = require "quern.window"
 
 local M = {}
@@ -72,7 +68,7 @@ end
 local function run_options(opts, name)
   local trail, err
   if opts.audit then
-    trail, err = audit.open(opts.audit, { run = opts.run_id, query = name })
+    trail, err = require("quern.audit").open(opts.audit, { run = opts.run_id, query = name })
     if not trail then return nil, err end
   end
   return {
@@ -90,11 +86,11 @@ local function run_query(script, opts)
 end
 
 local function run_program(script, opts)
-  local bound, err = program.bind(script, opts)
+  local bound, err = require("quern.program").bind(script, opts)
   if not bound then return nil, err end
   local how, audit_err = run_options(opts, bound.name)
   if not how then return nil, audit_err end
-  return program.execute(bound, how)
+  return require("quern.program").execute(bound, how)
 end
 
 local run_script = guarded(function(opts) return with_script(opts, run_query, run_program) end)
@@ -109,7 +105,7 @@ function M.run(opts)
   if err then return failed(err) end
   if not opts.alert_url then return run_script(opts) end
   local alerts
-  alerts, err = alert.start(opts)
+  alerts, err = require("quern.alert").start(opts)
   if not alerts then return failed(err) end
   local result = run_script(opts)
   pcall(alerts.finish, alerts, result) -- interrupted there: the run has ended all the same
@@ -120,13 +116,13 @@ local function plan_query(script, opts)
   grant.describing = true
   local bound, err = bind.bind(script, opts)
   if not bound then return nil, err end
-  return plan.describe(bound)
+  return require("quern.plan").describe(bound)
 end
 
 local function plan_program(script, opts)
-  local bound, err = program.bind(script, opts)
+  local bound, err = require("quern.program").bind(script, opts)
   if not bound then return nil, err end
-  return program.describe(bound)
+  return require("quern.program").describe(bound)
 end
 
 --- `quern plan`: what would run; sends nothing. The result's `text` is for people.
@@ -148,7 +144,7 @@ end)
 
 --- `quern emulate`: runs a serving script until it is interrupted.
 M.serve = guarded(function(opts)
-  return serve.run(opts)
+  return require("quern.serve").run(opts)
 end)
 
 return M

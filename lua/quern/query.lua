@@ -1,6 +1,5 @@
 --- The definition of a query: checked when the script is loaded, so that a typing error is told before anything is sent.
 local columns = require "quern.columns"
-local job = require "quern.job"
 local options = require "quern.options"
 local chunk = require "quern.chunk"
 local pages = require "quern.pages"
@@ -81,7 +80,7 @@ local function check_parts(query)
   local list = query.chunk and query.chunk.param
   if list and not (query.params or {})[list] then fail("chunk = quern.chunk.by_list names the parameter '%s', which params has not", list) end
   if query.pages and not pages.is(query.pages) then fail("pages must be made by quern.pages, such as quern.pages.next_link {}") end
-  if query.job and not job.is(query.job) then fail("job must be made by quern.job { ... }") end
+  if query.job and not require("quern.job").is(query.job) then fail("job must be made by quern.job { ... }") end
   if query.format and not FORMATS[query.format] then fail("format '%s' is not one of csv, json, ndjson", query.format) end
   if query.order and query.order ~= "owner" then fail("order can only be 'owner', not '%s'", query.order) end
   if query.order and not query.owner then fail("order = 'owner' needs the field owner") end

@@ -9,8 +9,6 @@ local columns = require "quern.columns"
 local errors = require "quern.core.error"
 local event = require "quern.core.event"
 local farewell = require "quern.farewell"
-local feed = require "quern.feed"
-local fingerprint = require "quern.fingerprint"
 local instant = require "quern.instant"
 local json = require "quern.core.json"
 local leaves = require "quern.leaf"
@@ -20,7 +18,6 @@ local prepare = require "quern.prepare"
 local quarantine = require "quern.quarantine"
 local raised = require "quern.raised"
 local summary = require "quern.summary"
-local webhook = require "quern.webhook"
 local window = require "quern.window"
 
 local M = {}
@@ -150,7 +147,7 @@ end
 
 function Run:fetch(leaf)
   self:request_for(leaf)
-  local hash = event.wanted "leaf_started" and fingerprint.of(leaf.request) or nil
+  local hash = event.wanted "leaf_started" and require("quern.fingerprint").of(leaf.request) or nil
   event.emit { type = "leaf_started", leaf = leaf.label, hash = hash, job = self.query.job and true or nil }
   local restarted = false
   while true do
@@ -386,7 +383,7 @@ end
 local function begin(run, opts)
   if opts.audit then opts.audit.on_failure = function(err) run:abandon(err) end end
   local fn = run.query.on_event
-  local hook = fn and feed.start("on_event", run.tag and own_events(run, fn) or fn)
+  local hook = fn and require("quern.feed").start("on_event", run.tag and own_events(run, fn) or fn)
   if hook then run.forget_hook = farewell.add(function() hook:close() end) end -- if the run is interrupted before it does so itself
   event.emit { type = "run_started", run = run.id, query = run.query.name, leaves = run.tree:counts().open,
                output = not run.inner and (opts.output or "-") or nil, format = run.format, compression = run.compression,
@@ -430,7 +427,7 @@ end
 function M.execute(bound, opts)
   local listener, run, err
   if opts.listen then
-    listener, err = webhook.listen(opts.listen)
+    listener, err = require("quern.webhook").listen(opts.listen)
     if not listener then return nil, err end
   end
   run, err = open(bound, opts)
