@@ -38,10 +38,10 @@ struct quern *quern_new(const struct quern_options *options);
 /* Runs a command to its end and returns its exit status (the table is in the documentation: 0 complete, 1 failed,
  * 2 usage, 3 incomplete, 4 refused by the API, 5 invalid query, 75 deferred, 130 interrupted, 141 reader closed).
  *
- *   "run"    script, params {}, output, format, concurrency, workers, env_file, accept_incomplete, csv_safe,
+ *   "run"    script, params {}, output, format, compress, concurrency, workers, env_file, accept_incomplete, csv_safe,
  *            strict, on_error ("stop", "skip", "quarantine"), quarantine, rate, plugins [paths], listen, audit,
  *            alert_url, wait (true: stay for up to 24 hours while the API is not available)
- *   "plan"   script, params {}, output, format, env_file, rate, plugins; sends nothing
+ *   "plan"   script, params {}, output, format, compress, env_file, rate, plugins; sends nothing
  *   "list"   nothing; the scripts that ship
  *   "serve"  script, params {}, host, port; until it is interrupted
  *   "path"   expression, file ("-" or absent: standard input), paths (true: normalized paths instead of values)

@@ -8,15 +8,12 @@
 
 struct qn_bytes *qn_gzip(const struct qn_bytes *body)
 {
-    struct qn_compressor *compressor;
     struct qn_bytes *packed = NULL;
     struct qn_buf out;
 
-    if (qn_compressor_new(QN_COMPRESSION_GZIP, &compressor, NULL) < 0) return NULL;
     qn_buf_init(&out, QN_BUF_NO_CAP);
-    if (qn_compressor_run(compressor, qn_bytes_data(body), qn_bytes_size(body), &out, NULL) == 0)
+    if (qn_compress(QN_COMPRESSION_GZIP, qn_bytes_data(body), qn_bytes_size(body), &out, NULL) == 0)
         packed = qn_bytes_take(&out);
-    qn_compressor_free(compressor);
     qn_buf_free(&out);
     return packed;
 }

@@ -11,9 +11,10 @@
 struct block {
     struct qn_pool_job job; /* first */
     struct qn_packer *packer;
-    struct block *next;   /* in flight, or free */
-    struct qn_buf packed; /* out */
-    size_t size;          /* of data */
+    struct block *next;  /* in flight, or free */
+    struct qn_part part; /* out */
+    size_t size;         /* of data */
+    bool last;
     int rc;
     struct qn_err err;
     char data[QN_PACKER_BLOCK];
@@ -23,12 +24,13 @@ struct qn_packer {
     struct qn_pool *pool;
     struct qn_output *output;
     enum qn_compression compression;
+    struct qn_frame frame;
     struct block *filling;      /* NULL: none */
     struct block *first, *last; /* in flight, in their order */
     struct block *spare;
     unsigned in_flight, window; /* full from window on; one more block may be in flight, none is made beyond */
     unsigned blocks;            /* made */
-    bool begun;                 /* a block was submitted */
+    bool finished;
     struct qn_op room;
     struct qn_err failure; /* code 0: none */
 };
@@ -51,15 +53,15 @@ static void close_compressor(void *compressor)
 static void pack(struct qn_pool_job *job, void *compressor)
 {
     struct block *block = (struct block *)job;
-    block->rc = qn_compressor_run(compressor, block->data, block->size, &block->packed, &block->err);
+    block->rc = qn_compressor_run(compressor, block->data, block->size, block->last, &block->part, &block->err);
 }
 
 /* ---- blocks ---- */
 
 static void spare(struct qn_packer *packer, struct block *block)
 {
-    qn_buf_clear(&block->packed);
     block->size = 0;
+    block->last = false;
     block->next = packer->spare;
     packer->spare = block;
 }
@@ -71,14 +73,21 @@ static void note_failure(struct qn_packer *packer, const struct qn_err *err)
 
 static void write_block(struct qn_packer *packer, const struct block *block)
 {
+    char before[QN_FRAME_EDGE], behind[QN_FRAME_EDGE];
+    size_t before_size, behind_size;
+    struct qn_output *output = packer->output;
+    const struct qn_buf *packed = &block->part.packed;
     struct qn_err err;
     if (packer->failure.code != 0) return;
     if (block->rc < 0) {
         note_failure(packer, &block->err);
         return;
     }
-    int rc = qn_output_add(packer->output, block->packed.data, block->packed.size, &err);
-    if (rc == 0) rc = qn_output_flush(packer->output, &err);
+    qn_frame_add(&packer->frame, &block->part, before, &before_size, behind, &behind_size);
+    int rc = qn_output_add(output, before, before_size, &err);
+    if (rc == 0) rc = qn_output_add(output, packed->data, packed->size, &err);
+    if (rc == 0) rc = qn_output_add(output, behind, behind_size, &err);
+    if (rc == 0) rc = qn_output_flush(output, &err);
     if (rc < 0) note_failure(packer, &err);
 }
 
@@ -124,7 +133,7 @@ static struct block *make_block(struct qn_packer *packer, struct qn_err *err)
     block->job.work = pack;
     block->job.done = is_packed;
     block->job.abandoned = abandoned;
-    qn_buf_init(&block->packed, QN_BUF_NO_CAP);
+    qn_buf_init(&block->part.packed, QN_BUF_NO_CAP);
     packer->blocks++;
     return block;
 }
@@ -149,7 +158,6 @@ static void submit(struct qn_packer *packer)
 {
     struct block *block = packer->filling;
     packer->filling = NULL;
-    packer->begun = true;
     block->next = NULL;
     if (packer->last)
         packer->last->next = block;
@@ -162,7 +170,7 @@ static void submit(struct qn_packer *packer)
 
 static void free_block(struct block *block)
 {
-    qn_buf_free(&block->packed);
+    qn_buf_free(&block->part.packed);
     qn_free(block);
 }
 
@@ -183,10 +191,12 @@ int qn_packer_new(const struct qn_packer_options *options, struct qn_packer **ou
     if (!packer) return qn_fail(err, QN_ENOMEM, "out of memory for the compression of the output");
     packer->output = options->output;
     packer->compression = options->compression;
-    packer->window = options->threads + AHEAD;
+    qn_frame_init(&packer->frame, options->compression);
+    unsigned threads = qn_compression_splits(options->compression) ? options->threads : 1;
+    packer->window = threads + AHEAD;
     qn_op_init(&packer->room, NULL);
     const struct qn_pool_options pool = {
-        .threads = options->threads, .open = open_compressor, .close = close_compressor, .context = packer};
+        .threads = threads, .open = open_compressor, .close = close_compressor, .context = packer};
     int rc = qn_pool_new(options->loop, &pool, &packer->pool, err);
     if (rc < 0) {
         qn_free(packer);
@@ -239,9 +249,12 @@ int qn_packer_leaf_end(struct qn_packer *packer, struct qn_err *err)
 
 int qn_packer_finish(struct qn_packer *packer, struct qn_err *err)
 {
-    int rc = packer->begun ? 0 : take_block(packer, err);
+    int rc = qn_packer_check(packer, err);
+    if (rc < 0 || packer->finished) return rc;
+    rc = take_block(packer, err);
     if (rc < 0) return rc;
-    if (packer->filling && (packer->filling->size > 0 || !packer->begun)) submit(packer);
+    packer->filling->last = packer->finished = true;
+    submit(packer);
     while (packer->first) qn_pool_wait(packer->pool, &packer->first->job);
     return qn_packer_check(packer, err);
 }

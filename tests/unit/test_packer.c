@@ -110,15 +110,15 @@ static void test_cuts(void **state)
 {
     (void)state;
     const size_t leaves[] = {2500 * KB, 100 * KB, 100 * KB, 3 * KB, 1000 * KB, 10 * KB, 300 * KB, 24 * KB, 0};
-    const size_t ends[] = {1024 * KB, 2048 * KB, 2500 * KB, 3524 * KB, 4013 * KB, 4037 * KB};
+    const size_t ends[] = {1024 * KB, 2048 * KB, 2500 * KB, 3524 * KB, 4013 * KB}; /* and the end */
     for (enum qn_compression one = QN_COMPRESSION_GZIP; one <= QN_COMPRESSION_ZSTD; one++) {
         size_t size;
         char *data = write_leaves(one, 2, leaves, 7777, true, &size);
         struct unpacked found = unpack(one, data, size, MOST);
         assert_int_equal(found.size, 4037 * KB);
         assert_memory_equal(found.text, text, found.size);
-        assert_int_equal(found.members, sizeof ends / sizeof *ends);
-        for (size_t i = 0; i < found.members; i++) assert_int_equal(found.ends[i], ends[i]);
+        if (one == QN_COMPRESSION_GZIP) assert_int_equal(found.cuts, sizeof ends / sizeof *ends);
+        for (size_t i = 0; i < found.cuts; i++) assert_int_equal(found.ends[i], ends[i]);
         free(found.text);
         free(data);
     }
@@ -153,7 +153,7 @@ static void test_empty(void **state)
         size_t size;
         char *data = write_leaves(one, 1, none, 1, false, &size);
         struct unpacked found = unpack(one, data, size, MOST);
-        assert_true(size > 0 && found.members == 1 && found.size == 0);
+        assert_true(size > 0 && found.size == 0);
         free(found.text);
         free(data);
     }

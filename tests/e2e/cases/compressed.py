@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import time
+import zlib
 
 from harness import case, check, equal
 from records import BY_TIME, QUERY, api
@@ -36,10 +37,13 @@ def unpacked(bench, name, compression):
         with gzip.open(path) as file:
             text = file.read()
         check(text == command("gzip", "-dc", path), "gzip and Python do not agree on %s", name)
-        header = bench.read(name)[:10]
-        equal((header[3], header[4:8]), (0, b"\0\0\0\0"), "flags and time of the first member")
+        packed = bench.read(name)
+        equal((packed[3], packed[4:8]), (0, b"\0\0\0\0"), "flags and time")
+        first = zlib.decompressobj(31)
+        check(first.decompress(packed) == text and first.eof and not first.unused_data, "%s is not one member", name)
         return text
     command("zstd", "-q", "-t", path)
+    equal(command("zstd", "-q", "-l", path).split(b"\n")[1].split()[0], b"1", "frames of " + name)
     return command("zstd", "-q", "-dc", path)
 
 
@@ -65,8 +69,6 @@ def compressed_files(bench):
                 equal((facts["row_bytes"], facts["output_bytes"], facts["compression"], facts["format"]), (size, packed, compression, form),
                       "what the summary says")
                 check(packed < 0.7 * size, "%s has %d bytes of %d", name, packed, size)
-        members = bench.read("rows.csv.gz").count(b"\x1f\x8b\x08\0\0\0\0\0")
-        check(members >= 4, "%d members in four leaves", members)
     check(not [name for name in bench.files() if "partial" in name or "spool" in name], "files left: %s", bench.files())
 
 
@@ -128,13 +130,13 @@ def compressed_and_one_large_leaf(bench):
         everything = server.items
         for count in sizes:
             server.items = everything[:count]
-            bench.quern("run", query, "-o", "rows.csv.gz", "--workers", 2, "--summary", "s.json", env=server.env).expect(0)
+            bench.quern("run", query, "-o", "rows.csv.gz", "--workers", 2, "--memory", "32M", "--summary", "s.json", env=server.env).expect(0)
             peaks.append(bench.summary("s.json")["memory_peak_bytes"])
             rows = unpacked(bench, "rows.csv.gz", "gzip")
             equal(rows.count(b"\n"), count + 1, "lines")
             check(rows.decode() == "id,text\r\n" + "".join("%d,%s\r\n" % (one["id"], one["text"]) for one in map(json.loads, server.items)),
                   "rows of one leaf")
-    check(peaks[1] <= peaks[0] + (24 << 20), "peaks: %s", peaks)
+    check(peaks[1] <= peaks[0] + (8 << 20), "peaks: %s", peaks)
 
 
 @case(few=True)
