@@ -2,7 +2,9 @@
 #include "lua/budget.h"
 
 #include <lauxlib.h>
+#include <stdatomic.h>
 
+#include "base/alarm.h"
 #include "lua/luax.h"
 #include "lua/runtime.h"
 #include "lua/state.h"
@@ -43,13 +45,52 @@ static void hook(lua_State *L, lua_Debug *ar)
     luaL_error(L, "more than %I Lua instructions in one call: an endless loop?", (LUAI_UACINT)budget->limit);
 }
 
+/* A signal's handler, on the thread that runs Lua: lua_sethook may be called from one. A call that has gone on since
+ * the tick before is counted from now on. */
+static void tick(void *context)
+{
+    struct qn_state *state = context;
+    struct qn_budget_watch *watch = &state->watch;
+    lua_State *L = watch->running;
+    if (!L) return;
+    if (watch->seen != watch->round)
+        watch->seen = watch->round;
+    else if (!state->budget.tripped)
+        lua_sethook(L, hook, LUA_MASKCOUNT, STEP);
+}
+
+/* The alarm sees either no call or one that is whole. */
 static void watch(lua_State *L, struct qn_budget budget)
 {
-    qn_state_of(L)->budget = budget;
-    if (budget.limit == 0)
+    struct qn_state *state = qn_state_of(L);
+    state->watch.running = NULL;
+    atomic_signal_fence(memory_order_seq_cst);
+    state->budget = budget;
+    if (budget.limit == 0 || (state->watch.alarm && !budget.tripped))
         lua_sethook(L, NULL, 0, 0);
     else
         lua_sethook(L, hook, LUA_MASKCOUNT, budget.tripped ? 1 : STEP);
+    state->watch.round++;
+    atomic_signal_fence(memory_order_seq_cst);
+    state->watch.running = budget.limit ? L : NULL;
+}
+
+void qn_budget_relax(lua_State *L)
+{
+    struct qn_state *state = qn_state_of(L);
+    if (!state->watch.alarm) state->watch.alarm = qn_alarm_new(tick, state);
+}
+
+void qn_budget_stop(lua_State *L)
+{
+    struct qn_state *state = qn_state_of(L);
+    qn_alarm_free(state->watch.alarm);
+    state->watch.alarm = NULL;
+}
+
+void qn_budget_watch_coroutine(lua_State *co)
+{
+    if (qn_state_of(co)->watch.alarm) lua_sethook(co, hook, LUA_MASKCOUNT, STEP);
 }
 
 struct qn_budget qn_budget_begin(lua_State *L, uint64_t instructions)

@@ -6,6 +6,7 @@
 
 #include <lauxlib.h>
 
+#include "lua/budget.h"
 #include "lua/state.h"
 #include "lua/task.h"
 
@@ -84,6 +85,7 @@ static int l_create(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TFUNCTION);
     lua_State *co = lua_newthread(L);
+    qn_budget_watch_coroutine(co);
     lua_pushvalue(L, 1);
     lua_xmove(L, co, 1);
     return 1;

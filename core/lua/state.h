@@ -29,8 +29,9 @@ struct qn_state {
     bool worker;
     bool loading; /* a script's top level is running: it must be pure */
     size_t memory_limit, memory_used;
-    struct qn_slab slab; /* where a worker's objects live */
+    struct qn_slab slab;     /* where a worker's objects live */
     struct qn_budget budget; /* instructions; see budget.h */
+    struct qn_budget_watch watch;
 };
 
 lua_State *qn_state_new(const struct qn_state_options *options, struct qn_err *err);

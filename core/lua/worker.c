@@ -78,7 +78,10 @@ static int open_state(struct qn_worker *worker, struct qn_err *err)
     if (!L) return QN_ENOMEM;
     lua_pushcfunction(L, open_script); /* room for two values is there always */
     lua_pushlightuserdata(L, worker);
-    if (lua_pcall(L, 1, 0, 0) == LUA_OK) return 0;
+    if (lua_pcall(L, 1, 0, 0) == LUA_OK) {
+        qn_budget_relax(L);
+        return 0;
+    }
     const char *text = lua_tostring(L, -1);
     return qn_fail(err, QN_ESCRIPT, "a worker cannot load %s: %s", setup->script_path, text ? text : "error");
 }
@@ -103,7 +106,10 @@ void *qn_worker_open(void *context, unsigned thread, struct qn_err *err)
 void qn_worker_close(void *state)
 {
     struct qn_worker *worker = state;
-    if (worker->L) qn_state_free(worker->L);
+    if (worker->L) {
+        qn_budget_stop(worker->L);
+        qn_state_free(worker->L);
+    }
     qn_row_table_free(&worker->back);
     qn_free(worker);
 }

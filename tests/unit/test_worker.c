@@ -225,9 +225,41 @@ static void test_limits(void **state)
         convert(TRANSFORM("while true do pcall(function() while true do end end) end"), ONE, QN_FORMAT_CSV);
     assert_string_equal(text, HERE "transform failed: the function transform of test.lua ran more than 10000000 Lua "
                                    "instructions");
+    static const char *const endless[] = {
+        "while true do end",
+        "goto on ::on:: goto on",
+        "local function again() return again() end again()",
+        "coroutine.wrap(function() while true do end end)()",
+        "local co = coroutine.create(function() while true do coroutine.yield() end end) while true do "
+        "coroutine.resume(co) end",
+        "coroutine.wrap(function() coroutine.wrap(function() while true do pcall(error) end end)() end)()",
+        "(('x'):gsub('.', function() while true do end end))",
+        "table.sort({ 1, 2, 3 }, function() while true do end end)",
+        "local _ = setmetatable({}, { __index = function() while true do end end }).x",
+        "while true do local _ = record.a end",
+        "for _ = 1, math.huge do for _ in ipairs { 1, 2 } do end end",
+    };
+    for (size_t i = 0; i < sizeof endless / sizeof *endless; i++) {
+        char script[512];
+        snprintf(script, sizeof script, TRANSFORM("%s%s"), endless[i][0] == '(' ? "local _ = " : "", endless[i]);
+        text = convert(script, ONE, QN_FORMAT_CSV);
+        assert_string_equal(text,
+                            HERE "transform failed: the function transform of test.lua ran more than 10000000 Lua "
+                                 "instructions");
+    }
     text = convert(TRANSFORM("local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end"), ONE, QN_FORMAT_CSV);
     assert_string_equal(text, HERE
                         "transform failed: the function transform of test.lua ran out of memory (the limit is 32 MB)");
+}
+
+/* Long, but within its budget; and the record after one that was ended is none the worse for it. */
+static void test_long_records(void **state)
+{
+    (void)state;
+    static const char script[] =
+        TRANSFORM("local n = 0 for i = 1, record.a do n = n + i % 7 end return { a = record.a, c = n }");
+    assert_string_equal(convert(script, "{\"items\":[{\"a\":1000000},{\"a\":3},{\"a\":1500000}]}", QN_FORMAT_CSV),
+                        "1000000,,2999998\r\n3,,6\r\n1500000,,4500000\r\n");
 }
 
 static void test_scripts_refused(void **state)
@@ -387,6 +419,7 @@ int main(void)
         cmocka_unit_test(test_row_that_changes_meanwhile),
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_long_records),
         cmocka_unit_test(test_scripts_refused),
         cmocka_unit_test(test_memory_that_runs_out),
         cmocka_unit_test(test_any_number_of_workers_gives_the_same),
