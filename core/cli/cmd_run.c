@@ -22,7 +22,7 @@ static const struct cli_option options[] = {
     {0, "concurrency", CLI_NUMBER, "N", NULL, "concurrency", "leaves fetched side by side (default 4)"},
     {0, "workers", CLI_NUMBER, "N", NULL, "workers", "threads that convert pages (default: cores - 1)"},
     {0, "memory", CLI_TEXT, "SIZE", NULL, "memory",
-     "bytes that pages under way and rows that wait may take, such as 64M (default 256M)"},
+     "bytes that pages under way and rows that wait may take, such as 64M (default 128M)"},
     CLI_PLUGIN_OPTION,
     {0, "strict", CLI_FLAG, NULL, NULL, "strict",
      "refuse a transform that keeps something from record to record (each is transformed twice)"},

@@ -80,6 +80,16 @@ bool qn_doc_alone(const struct qn_doc *doc)
     return atomic_load_explicit(&doc->references, memory_order_acquire) == 1;
 }
 
+void qn_doc_note_one_line(struct qn_doc *doc)
+{
+    doc->one_line = true;
+}
+
+bool qn_doc_one_line(const struct qn_doc *doc)
+{
+    return doc->one_line;
+}
+
 size_t qn_doc_memory(const struct qn_doc *doc)
 {
     return sizeof *doc + doc->count * sizeof *doc->nodes;

@@ -40,6 +40,9 @@ void qn_doc_unref(struct qn_doc *doc); /* NULL is fine */
 struct qn_bytes *qn_doc_bytes(const struct qn_doc *doc);
 /* Is the caller's reference the only one? Then nobody else reads the doc, now or later. */
 bool qn_doc_alone(const struct qn_doc *doc);
+/* Whoever has looked may note, before anybody else has the doc, that its text holds no line break but at the end. */
+void qn_doc_note_one_line(struct qn_doc *doc);
+bool qn_doc_one_line(const struct qn_doc *doc); /* noted */
 size_t qn_doc_memory(const struct qn_doc *doc); /* bytes of index, without the text */
 
 enum qn_kind qn_doc_kind(const struct qn_doc *doc, qn_node node);

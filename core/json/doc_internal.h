@@ -36,6 +36,7 @@ struct qn_doc {
     size_t size;
     struct qn_doc_node *nodes;
     uint32_t count;
+    bool one_line;
     atomic_uint_fast64_t replaced;
 };
 

@@ -77,6 +77,16 @@ static int read_facts(const struct qn_plan *plan, const struct qn_doc *doc, stru
     return 0;
 }
 
+/* Raw rows ask whether a text holds line breaks; most pages hold none. */
+static void digest(const struct qn_plan *plan, const struct qn_bytes *bytes, struct qn_doc *doc, struct qn_facts *facts)
+{
+    bool control = true;
+    const char *data = qn_bytes_data(bytes);
+    size_t size = qn_bytes_size(bytes);
+    facts->digest = plan->raw ? qn_hash_control(data, size, &control) : qn_hash_bytes(data, size);
+    if (!control) qn_doc_note_one_line(doc);
+}
+
 int qn_convert_index(const struct qn_plan *plan, struct qn_bytes *bytes, struct qn_doc **doc, struct qn_facts *facts,
                      struct qn_err *err)
 {
@@ -85,7 +95,7 @@ int qn_convert_index(const struct qn_plan *plan, struct qn_bytes *bytes, struct 
     memset(facts, 0, sizeof *facts);
     int rc = qn_doc_parse(bytes, &made, &why);
     if (rc < 0) return refuse_body(bytes, rc, &why, err);
-    facts->digest = qn_hash_bytes(qn_bytes_data(bytes), qn_bytes_size(bytes));
+    digest(plan, bytes, made, facts);
     rc = read_facts(plan, made, facts);
     if (rc < 0) {
         qn_facts_free(facts);
@@ -193,7 +203,7 @@ static int identify(struct rows *rows, struct qn_row *row)
 static int own_text(struct rows *rows, qn_node record, struct qn_span *out, bool *as_it_stands)
 {
     *out = qn_doc_span(rows->doc, record);
-    *as_it_stands = qn_text_one_line(out->data, out->size);
+    *as_it_stands = qn_doc_one_line(rows->doc) || qn_text_one_line(out->data, out->size);
     if (*as_it_stands) return 0;
     struct qn_buf *buf = &rows->scratch.buf;
     qn_buf_clear(buf);

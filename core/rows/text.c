@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/lowest.h"
+
 enum { EXCERPT_BYTES = 60 };
 
 const char *qn_text_excerpt(const char *text, size_t size, char *out)
@@ -22,20 +24,8 @@ const char *qn_text_excerpt(const char *text, size_t size, char *out)
     return out;
 }
 
-enum { STRIDE = 256 };
-
-static unsigned char lowest(const char *text, size_t size)
-{
-    unsigned char low = 0xff;
-    for (size_t i = 0; i < size; i++) low = (unsigned char)text[i] < low ? (unsigned char)text[i] : low;
-    return low;
-}
-
-/* Most texts hold no byte below a space, which is found out in strides without a way out, so that compilers look at
- * many bytes at a time. */
+/* Most texts hold no byte below a space. */
 bool qn_text_one_line(const char *text, size_t size)
 {
-    unsigned char low = size < STRIDE ? lowest(text, size) : lowest(text + size - STRIDE, STRIDE);
-    for (size_t at = 0; at + STRIDE <= size && low >= ' '; at += STRIDE) low = lowest(text + at, STRIDE);
-    return low >= ' ' || (!memchr(text, '\n', size) && !memchr(text, '\r', size));
+    return qn_lowest_byte(text, size) >= ' ' || (!memchr(text, '\n', size) && !memchr(text, '\r', size));
 }

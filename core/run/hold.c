@@ -4,9 +4,10 @@
 
 #include "base/mem.h"
 
-#define COPY_BELOW ((size_t)32 << 10)  /* a smaller piece is not worth a reference */
-#define BLOCK      ((size_t)128 << 10) /* copied pieces in one place */
-#define READ_AHEAD ((size_t)256 << 10)
+#define COPY_BELOW   ((size_t)32 << 10)  /* a smaller piece is not worth a reference */
+#define BLOCK        ((size_t)128 << 10) /* copied pieces in one place */
+#define READ_AHEAD   ((size_t)256 << 10)
+#define SEND_AT_ONCE ((size_t)4 << 20)
 
 struct qn_hold_piece {
     struct qn_bytes *bytes; /* a reference */
@@ -165,14 +166,22 @@ int qn_hold_seal(struct qn_hold *hold, struct qn_err *err)
     return crowded(hold) ? spill(hold, err) : close_block(hold, err);
 }
 
+/* Through a buffer of ours. */
+static int read_rows(struct qn_hold *hold, struct qn_sink *sink, size_t size, struct qn_err *err)
+{
+    if (qn_buf_reserve(&hold->block, size) < 0) return qn_fail(err, QN_ENOMEM, "out of memory to read the spool");
+    int rc = qn_spool_pool_read(hold->pool, hold->fd, hold->block.data, size, hold->delivered_file, err);
+    return rc == 0 ? sink->class->rows(sink, hold->block.data, size, hold->file_rows, err) : rc;
+}
+
 /* Out of the file in parts; its rows are told with the first. */
 static int deliver_file(struct qn_hold *hold, struct qn_sink *sink, struct qn_err *err)
 {
     uint64_t left = hold->in_file - hold->delivered_file;
-    size_t size = left < READ_AHEAD ? (size_t)left : READ_AHEAD;
-    int rc = qn_buf_reserve(&hold->block, size) < 0 ? qn_fail(err, QN_ENOMEM, "out of memory to read the spool") : 0;
-    if (rc == 0) rc = qn_spool_pool_read(hold->pool, hold->fd, hold->block.data, size, hold->delivered_file, err);
-    if (rc == 0) rc = sink->class->rows(sink, hold->block.data, size, hold->file_rows, err);
+    size_t most = sink->takes_files ? SEND_AT_ONCE : READ_AHEAD, size = left < most ? (size_t)left : most;
+    int rc = sink->takes_files
+                 ? sink->class->rows_of_file(sink, hold->fd, hold->delivered_file, size, hold->file_rows, err)
+                 : read_rows(hold, sink, size, err);
     hold->file_rows = 0;
     hold->delivered_file += size;
     return rc;

@@ -12,6 +12,8 @@
 #include "sink/output.h"
 #include "sink/packer.h"
 
+#define PIPE_BYTES (1 << 20)
+
 struct mark { /* what there was before a leaf */
     uint64_t rows, bytes;
     char tail[2];
@@ -102,6 +104,18 @@ static int rows(struct qn_sink *sink, const char *data, size_t size, uint64_t ro
     int rc = file->format == QN_SINK_JSON ? add_array(file, data, size, err) : add(file, data, size, err);
     if (rc == 0) sink->rows_written += row_count;
     return rc;
+}
+
+static int rows_of_file(struct qn_sink *sink, int fd, uint64_t offset, size_t size, uint64_t row_count,
+                        struct qn_err *err)
+{
+    struct file_sink *file = of(sink);
+    if (file->over) return closed(err);
+    int rc = qn_output_add_file(&file->output, fd, offset, size, err);
+    if (rc < 0) return rc;
+    sink->bytes_written += size;
+    sink->rows_written += row_count;
+    return 0;
 }
 
 static int leaf_end(struct qn_sink *sink, struct qn_err *err)
@@ -268,6 +282,7 @@ static void free_sink(struct qn_sink *sink)
 static const struct qn_sink_class file_class = {
     .leaf_begin = leaf_begin,
     .rows = rows,
+    .rows_of_file = rows_of_file,
     .leaf_end = leaf_end,
     .leaf_undo = leaf_undo,
     .commit = commit,
@@ -344,6 +359,7 @@ static int open_stream(struct file_sink *file, const char *path, struct qn_err *
     if (file->output.fd < 0) {
         return qn_fail_errno(err, QN_EIO, errno, "cannot write '%s'; choose another output", path);
     }
+    fcntl(file->output.fd, F_SETPIPE_SZ, PIPE_BYTES); /* fewer turns between us and a reader; not worth a failure */
     if (file->compression == QN_COMPRESSION_NONE || !isatty(file->output.fd)) return 0;
     return qn_fail(err, QN_EINVAL, "compressed rows are not for a terminal: send them to a file or a pipe");
 }
@@ -395,6 +411,7 @@ int qn_file_sink_open(const struct qn_file_sink_options *options, struct qn_sink
     file->output.fd = -1;
     qn_output_quiet_signals();
     int rc = open_any(file, options->path, options->run, err);
+    file->sink.takes_files = options->format != QN_SINK_JSON && file->compression == QN_COMPRESSION_NONE;
     file->sink.can_undo = !file->stream && file->compression == QN_COMPRESSION_NONE;
     if (rc == 0) rc = begin(file, options, err);
     if (rc < 0) {

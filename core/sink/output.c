@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -36,6 +37,13 @@ static int refuse(const struct qn_output *output, int error, struct qn_err *err)
                          (unsigned long long)output->written, advice);
 }
 
+/* A slow reader slows the run; one that leaves is the next write's EPIPE. */
+static void wait_for_reader(const struct qn_output *output)
+{
+    struct pollfd ready = {.fd = output->fd, .events = POLLOUT};
+    poll(&ready, 1, -1);
+}
+
 static int write_all(struct qn_output *output, const char *data, size_t size, struct qn_err *err)
 {
     while (size > 0) {
@@ -45,8 +53,7 @@ static int write_all(struct qn_output *output, const char *data, size_t size, st
             size -= (size_t)n;
             output->written += (uint64_t)n;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            struct pollfd ready = {.fd = output->fd, .events = POLLOUT};
-            poll(&ready, 1, -1); /* a slow reader slows the run; one that leaves is the next write's EPIPE */
+            wait_for_reader(output);
         } else if (errno != EINTR) {
             return refuse(output, errno, err);
         }
@@ -71,6 +78,41 @@ int qn_output_add(struct qn_output *output, const char *data, size_t size, struc
     if (size > 0) memcpy(output->buffer + output->used, data, size);
     output->used += size;
     return 0;
+}
+
+/* Through the buffer, which is empty, for outputs that the system cannot send a file to. */
+static int copy_file(struct qn_output *output, int fd, uint64_t offset, size_t size, struct qn_err *err)
+{
+    int rc = 0;
+    while (rc == 0 && size > 0) {
+        ssize_t n = pread(fd, output->buffer, size < QN_OUTPUT_BUFFER ? size : QN_OUTPUT_BUFFER, (off_t)offset);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return qn_fail_errno(err, QN_EIO, n < 0 ? errno : EIO, "cannot read the rows that wait");
+        rc = write_all(output, output->buffer, (size_t)n, err);
+        offset += (uint64_t)n;
+        size -= (size_t)n;
+    }
+    return rc;
+}
+
+int qn_output_add_file(struct qn_output *output, int fd, uint64_t offset, size_t size, struct qn_err *err)
+{
+    int rc = qn_output_flush(output, err);
+    off_t at = (off_t)offset;
+    while (rc == 0 && size > 0) {
+        ssize_t n = sendfile(output->fd, fd, &at, size);
+        if (n > 0) {
+            size -= (size_t)n;
+            output->written += (uint64_t)n;
+        } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            wait_for_reader(output);
+        } else if (n == 0 || errno == EINVAL || errno == ENOSYS || errno == EOVERFLOW) {
+            return copy_file(output, fd, (uint64_t)at, size, err); /* such as a file opened for appending */
+        } else if (errno != EINTR) {
+            return refuse(output, errno, err);
+        }
+    }
+    return rc;
 }
 
 int qn_output_cut(struct qn_output *output, uint64_t size, struct qn_err *err)

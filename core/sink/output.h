@@ -23,6 +23,8 @@ void qn_output_free(struct qn_output *output); /* drops what is buffered; does n
 /* Writes whole however the descriptor answers: short writes go on, EINTR and EAGAIN (after a poll) try again.
  * QN_EPIPE when the reader went away, else QN_EIO with the name and how many bytes there are. */
 int qn_output_add(struct qn_output *output, const char *data, size_t size, struct qn_err *err);
+/* The same out of a file, by the system without a copy of ours where it can. */
+int qn_output_add_file(struct qn_output *output, int fd, uint64_t offset, size_t size, struct qn_err *err);
 int qn_output_flush(struct qn_output *output, struct qn_err *err);
 /* Of a file: takes back what stands beyond its first `size` bytes, buffered or written. Nothing if there are not so
  * many, because writing failed. */

@@ -22,6 +22,10 @@ struct qn_sink_class {
      * JSON array every row has its comma; the sink leaves the last one out. */
     int (*leaf_begin)(struct qn_sink *sink, uint64_t leaf, struct qn_err *err);
     int (*rows)(struct qn_sink *sink, const char *data, size_t size, uint64_t row_count, struct qn_err *err);
+    /* The same out of a file, where takes_files says so. The file keeps these bytes as they are until it is closed:
+     * what a pipe holds may be the file's own pages. */
+    int (*rows_of_file)(struct qn_sink *sink, int fd, uint64_t offset, size_t size, uint64_t row_count,
+                        struct qn_err *err);
     int (*leaf_end)(struct qn_sink *sink, struct qn_err *err);
     /* Instead of leaf_end, where can_undo says so: as if leaf_begin had not been called. Also after a failure of rows.
      */
@@ -46,6 +50,7 @@ struct qn_sink {
     const struct qn_sink_class *class;
     uint64_t rows_written, bytes_written; /* taken from the callers; they may still sit in a buffer */
     bool can_undo;                        /* what a leaf has so far can be taken back; else leaf_undo is not called */
+    bool takes_files;                     /* rows_of_file may be called */
     uint64_t output_bytes; /* what the operating system took, compressed or not, and still has; known at the end */
 };
 

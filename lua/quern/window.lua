@@ -11,7 +11,7 @@ local event = require "quern.core.event"
 
 local M = {}
 
-local DEFAULT = 256 << 20
+local DEFAULT = 128 << 20
 local ROWS_SHARE = 8 -- this part of the memory is for rows that wait
 local FACTOR = 2.6 -- of a page's bytes: page, index, rows
 local LARGE = 512 << 10 -- smaller pages may be as many as leaves want
@@ -43,7 +43,7 @@ function M.size(size)
   local number = digits and #digits <= 12 and math.tointeger(tonumber(digits))
   local bytes = number and number * UNITS[unit]
   if bytes and bytes >= LEAST and bytes <= 1 << 50 then return bytes end
-  return nil, errors.new("usage", ("--memory '%s' is not a size from 1M on: write a number of bytes, or one with K, M or G, such as 256M")
+  return nil, errors.new("usage", ("--memory '%s' is not a size from 1M on: write a number of bytes, or one with K, M or G, such as 64M")
     :format(size), { exit = 2 })
 end
 

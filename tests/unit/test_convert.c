@@ -303,6 +303,7 @@ static void test_raw_in_place(void **state)
     assert_true(raw_lines("$.items[?@.a]", body, false, "{\"a\":1}\n{\"a\":[2, 3]}\n"));
     assert_true(raw_lines("$.items[*]", "\xef\xbb\xbf{\"items\":[1,2]}", false, "1\n2\n"));
     assert_true(raw_lines("$.items[*]", "{\"items\":[]}", false, ""));
+    assert_true(raw_lines("$.items[*]", "{\n\"items\":\n[{\"a\":\t1},\n2]}", false, "{\"a\":\t1}\n2\n"));
     /* what no line end can be written behind, or into, is copied */
     assert_false(raw_lines("$.items[*]", "{\"items\":[1,[2,\n3],4]}", false, "1\n[2,3]\n4\n"));
     assert_false(raw_lines("$.items[*]", "{\"items\":[1,[2,\r3],4]}", false, "1\n[2,3]\n4\n"));

@@ -317,6 +317,85 @@ static void *read_slowly(void *context)
     return NULL;
 }
 
+enum { MIXED = 3000000 };
+
+/* Bytes that read_slowly expects: small and large pieces, some of them out of a file that is gone at once. */
+static int put_mixed(struct qn_sink *sink)
+{
+    static char data[MIXED];
+    struct qn_err err;
+    for (size_t i = 0; i < MIXED; i++) data[i] = (char)('a' + i % 23);
+    if (!sink->takes_files || sink->class->leaf_begin(sink, 1, &err) < 0) return 10;
+    for (size_t at = 0, n = 1; at < MIXED; at += n, n = n * 3 + 1) {
+        if (n > MIXED - at) n = MIXED - at;
+        if (n % 2 == 0) {
+            if (sink->class->rows(sink, data + at, n, 1, &err) < 0) return 11;
+            continue;
+        }
+        FILE *file = tmpfile();
+        if (!file || fwrite(data, 1, MIXED, file) != MIXED || fflush(file) != 0) return 12;
+        int rc = sink->class->rows_of_file(sink, fileno(file), at, n, 1, &err);
+        fclose(file);
+        if (rc < 0) return 13;
+    }
+    if (sink->class->leaf_end(sink, &err) < 0 || sink->bytes_written != MIXED) return 14;
+    return sink->class->publish(sink, &err) < 0 ? 15 : 0;
+}
+
+static int append_mixed(const char *path)
+{
+    struct qn_sink *sink;
+    struct qn_err err;
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600); /* as `>>` does: nothing can be sent to it */
+    if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0 || open_sink("-", QN_SINK_NDJSON, "r1", &sink, &err) < 0) return 1;
+    close(fd);
+    int rc = put_mixed(sink);
+    sink->class->free(sink);
+    return rc;
+}
+
+static void expect_mixed(const char *path)
+{
+    struct reader reader = {open(path, O_RDONLY | O_CLOEXEC), 0, true};
+    read_slowly(&reader);
+    close(reader.fd);
+    assert_int_equal(reader.size, MIXED);
+    assert_true(reader.in_order);
+    assert_int_equal(unlink(path), 0);
+}
+
+static void test_rows_of_files(void **state)
+{
+    (void)state;
+    struct world world;
+    char path[128];
+    int ends[2];
+    struct qn_sink *sink;
+    struct qn_err err;
+    pthread_t thread;
+    world_open(&world);
+    assert_int_equal(in_child(append_mixed, world_path(&world, "appended", path)), 0);
+    expect_mixed(path);
+    world_path(&world, "out.ndjson", path);
+    assert_int_equal(open_sink(path, QN_SINK_NDJSON, "r1", &sink, &err), 0);
+    assert_int_equal(put_mixed(sink), 0);
+    sink->class->free(sink);
+    expect_mixed(path);
+    assert_int_equal(pipe(ends), 0);
+    sprintf(path, "/proc/self/fd/%d", ends[1]);
+    assert_int_equal(open_sink(path, QN_SINK_NDJSON, "r1", &sink, &err), 0);
+    close(ends[1]);
+    struct reader reader = {ends[0], 0, true};
+    assert_int_equal(pthread_create(&thread, NULL, read_slowly, &reader), 0);
+    assert_int_equal(put_mixed(sink), 0);
+    sink->class->free(sink);
+    pthread_join(thread, NULL);
+    close(ends[0]);
+    assert_int_equal(reader.size, MIXED);
+    assert_true(reader.in_order);
+    world_close(&world);
+}
+
 static void test_nonblocking_pipe(void **state)
 {
     (void)state;
@@ -452,6 +531,7 @@ int main(void)
         cmocka_unit_test(test_outputs_that_cannot_be_written),
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_closed_pipe),
+        cmocka_unit_test(test_rows_of_files),
         cmocka_unit_test(test_nonblocking_pipe),
         cmocka_unit_test(test_stream_is_lazy),
         cmocka_unit_test(test_without_memory),
