@@ -1,6 +1,5 @@
 /* main.c - argv to command to exit status. */
 #include <errno.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -64,22 +63,10 @@ static int run_command(const struct cli_command *command, int argc, char **argv)
     return command->run(&args);
 }
 
-/* Pages and rows come and go in blocks of megabytes. What was freed is kept for the next ones: giving it back to the
- * system and asking for it again costs more than filling it (docs/explanation/performance.md). */
-static void keep_freed_memory(void)
-{
-#ifdef M_ARENA_MAX
-    mallopt(M_ARENA_MAX, 1); /* a block freed by a worker serves the main thread */
-    mallopt(M_MMAP_THRESHOLD, 64 << 20);
-    mallopt(M_TRIM_THRESHOLD, 256 << 20);
-#endif
-}
-
 int main(int argc, char **argv)
 {
     const struct cli_command *command;
 
-    keep_freed_memory();
     signal(SIGPIPE, SIG_IGN); /* a reader that goes away is told by write */
     signal(SIGXFSZ, SIG_IGN); /* so is a file that may not grow */
     if (argc < 2) {

@@ -89,7 +89,7 @@ int main(int argc, char **argv)
         if (!strcmp(argv[i], "--at-once") && i + 1 < argc) at_once = strtoul(argv[++i], NULL, 10);
     }
     if (at_once > MOST_AT_ONCE) at_once = MOST_AT_ONCE;
-    mallopt(M_MMAP_THRESHOLD, 64 << 20); /* as quern: freed blocks are kept for the next page */
+    mallopt(M_MMAP_THRESHOLD, 64 << 20); /* freed blocks are kept for the next page */
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
     curl_global_init(CURL_GLOBAL_DEFAULT);
     CURLM *multi = curl_multi_init();
