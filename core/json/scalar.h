@@ -28,6 +28,12 @@ static inline struct qn_scalar qn_doc_scalar(const struct qn_doc *doc, qn_node n
     }
 }
 
+/* How many children a container has, 0 for what is none. */
+static inline size_t qn_doc_width(const struct qn_doc *doc, qn_node node)
+{
+    return qn_doc_opens(doc, node) ? doc->nodes[doc->nodes[node].skip].skip : 0;
+}
+
 /* Where the last look into an array was, so that a walk by index takes one step an element. node: QN_NONE at first. */
 struct qn_cursor {
     size_t index;

@@ -21,6 +21,8 @@ void qn_lua_close_doc(struct qn_lua_doc *holder)
     holder->doc = NULL;
     holder->generation++;
     qn_buf_free(&holder->scratch);
+    qn_wide_free(holder->wide);
+    holder->wide = NULL;
 }
 
 static int l_holder_gc(lua_State *L)
@@ -34,6 +36,7 @@ struct qn_lua_doc *qn_lua_new_doc(lua_State *L)
     struct qn_lua_doc *holder = lua_newuserdatauv(L, sizeof *holder, 1);
     holder->doc = NULL;
     holder->generation = 0;
+    holder->wide = NULL;
     qn_buf_init(&holder->scratch, QN_BUF_NO_CAP);
     if (luaL_newmetatable(L, HOLDER)) {
         lua_pushcfunction(L, l_holder_gc);

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "json/scalar.h"
+#include "lua/wide.h"
 
 #define QN_LUA_ARRAY  "quern.array"
 #define QN_LUA_NUMBER "quern.number"
@@ -20,7 +21,8 @@
 struct qn_lua_doc {
     struct qn_doc *doc;
     struct qn_buf scratch;
-    uint64_t generation; /* another one once the document was let go */
+    uint64_t generation;  /* another one once the document was let go */
+    struct qn_wide *wide; /* NULL until a view looks into a wide object */
 };
 struct qn_lua_doc *qn_lua_new_doc(lua_State *L);  /* pushes it */
 void qn_lua_close_doc(struct qn_lua_doc *holder); /* lets go of both; raises nothing */

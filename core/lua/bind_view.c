@@ -44,6 +44,7 @@ static void let_go(struct qn_lua_doc *own)
     qn_doc_unref(own->doc);
     own->doc = NULL;
     own->generation++;
+    qn_wide_forget(own->wide);
 }
 
 static void end_scope(lua_State *L)
@@ -247,6 +248,15 @@ static qn_node element(struct view *view, lua_Integer place)
     return place < 1 ? QN_NONE : qn_doc_element(view->holder->doc, view->node, (size_t)place - 1, &view->cursor);
 }
 
+static bool find(struct view *view, const char *name, size_t size, qn_node *out)
+{
+    struct qn_lua_doc *holder = view->holder;
+    if (qn_doc_width(holder->doc, view->node) < QN_WIDE_MEMBERS) {
+        return qn_doc_find(holder->doc, view->node, name, size, out);
+    }
+    return qn_wide_find(&holder->wide, holder->doc, view->node, name, size, out);
+}
+
 static int l_view_index(lua_State *L)
 {
     struct view *view = alive(L, own_view(L));
@@ -254,7 +264,7 @@ static int l_view_index(lua_State *L)
     size_t size;
     if (lua_type(L, 2) == LUA_TSTRING) {
         const char *name = lua_tolstring(L, 2, &size);
-        if (!qn_doc_find(view->holder->doc, view->node, name, size, &node)) node = QN_NONE;
+        if (!find(view, name, size, &node)) node = QN_NONE;
     } else if (lua_type(L, 2) == LUA_TNUMBER) {
         int whole;
         lua_Integer place = lua_tointegerx(L, 2, &whole);

@@ -66,6 +66,37 @@ t.test("members read again and again, in another order, missing, twice there, es
   t.equal(list[1].b.z[1], 0)
 end)
 
+t.test("objects of many members: in any order, several at once, twice there, missing, escaped, of another document", function()
+  local function wide(count, extra)
+    local parts = {}
+    for i = 1, count do parts[i] = ('"n%d":%s'):format(i, i % 7 == 0 and ('{"n%d":[%d]}'):format(i, i) or i) end
+    return "{" .. table.concat(parts, ",") .. (extra or "") .. "}"
+  end
+  local kinds = { wide(23), wide(24), wide(100, ',"n5":55,"n5":555'), wide(60, ',"\\u006e5":56'), wide(30), wide(300) }
+  local list = view.open("[" .. table.concat(kinds, ",") .. "]")
+  local counts, five = { 23, 24, 100, 60, 30, 300 }, { 5, 5, 555, 56, 5, 5 }
+  for round = 1, 3 do
+    for place, count in ipairs(counts) do
+      local first, last, step = 1, count, 1
+      if round == 2 then first, last, step = count, 1, -1 end
+      local item = list[place]
+      for i = first, last, step do
+        local value = item["n" .. i]
+        if i % 7 == 0 then t.equal(value["n" .. i][1], i) else t.equal(value, i == 5 and five[place] or i) end
+      end
+      t.equal(item["n" .. count + 1], nil)
+      t.equal(item.n, nil)
+      t.equal(item[1], nil)
+    end
+  end
+  for i = 1, 20 do -- more of them at once than are remembered, each a view of its own
+    for place in ipairs(counts) do t.equal(list[place]["n" .. i + (i % 7 == 0 and 1 or 0)], i == 5 and five[place] or i + (i % 7 == 0 and 1 or 0)) end
+  end
+  local other = view.open(wide(100, ',"x":1'))
+  for _ = 1, 10 do t.equal(other.x, 1) end
+  t.equal(list[3].x, nil)
+end)
+
 t.test("arrays walked by several at once, backward and anew", function()
   local list = view.open "[[1,2,3],[[4],[5,6]],[],[7]]"
   local seen = {}

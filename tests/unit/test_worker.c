@@ -252,6 +252,32 @@ static void test_limits(void **state)
                         "transform failed: the function transform of test.lua ran out of memory (the limit is 32 MB)");
 }
 
+/* A wide object's table is of its own record. */
+static void test_wide_records(void **state)
+{
+    (void)state;
+    struct qn_buf page, wanted;
+    qn_buf_init(&page, QN_BUF_NO_CAP);
+    qn_buf_init(&wanted, QN_BUF_NO_CAP);
+    for (int record = 0; record < 8; record++) {
+        int sum = 0, count = 20 + record * 3;
+        assert_int_equal(qn_buf_add_str(&page, record > 0 ? ",{\"a\":0" : "{\"items\":[{\"a\":0"), 0);
+        for (int i = 0; i < count; i++) {
+            sum += record * i;
+            assert_int_equal(qn_buf_add_fmt(&page, ",\"m%d\":%d", i * (record % 2 ? 1 : 2), record * i), 0);
+        }
+        assert_int_equal(qn_buf_add_byte(&page, '}'), 0);
+        assert_int_equal(qn_buf_add_fmt(&wanted, "%d,,\r\n", sum), 0);
+    }
+    assert_int_equal(qn_buf_add_str(&page, "]}"), 0);
+    assert_string_equal(convert("return { transform = function(record) local sum = 0 for i = 0, 99 do sum = sum + "
+                                "(record['m' .. i] or 0) end return { a = sum } end }",
+                                qn_buf_cstr(&page), QN_FORMAT_CSV),
+                        qn_buf_cstr(&wanted));
+    qn_buf_free(&page);
+    qn_buf_free(&wanted);
+}
+
 /* Long, but within its budget; and the record after one that was ended is none the worse for it. */
 static void test_long_records(void **state)
 {
@@ -419,6 +445,7 @@ int main(void)
         cmocka_unit_test(test_row_that_changes_meanwhile),
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_wide_records),
         cmocka_unit_test(test_long_records),
         cmocka_unit_test(test_scripts_refused),
         cmocka_unit_test(test_memory_that_runs_out),
