@@ -143,12 +143,17 @@ size_t qn_doc_count(const struct qn_doc *doc, qn_node parent)
     return qn_doc_opens(doc, parent) ? doc->nodes[doc->nodes[parent].skip].skip : 0;
 }
 
+enum { FEW = 16 };
+
 qn_node qn_doc_at(const struct qn_doc *doc, qn_node array, size_t index)
 {
-    if (qn_doc_byte(doc, array) != '[' || index >= qn_doc_count(doc, array)) return QN_NONE;
-    qn_node child = qn_doc_first(doc, array);
-    while (index-- > 0) child = qn_doc_behind(doc, child);
-    return child;
+    if (qn_doc_byte(doc, array) != '[') return QN_NONE;
+    /* the count stands at the end, which may be far away: it is asked only where it may save a long way */
+    if (index > FEW && index >= qn_doc_count(doc, array)) return QN_NONE;
+    const qn_node end = doc->nodes[array].skip;
+    for (qn_node child = array + 1; child != end; child = qn_doc_behind(doc, child))
+        if (index-- == 0) return child;
+    return QN_NONE;
 }
 
 bool qn_doc_find(const struct qn_doc *doc, qn_node object, const char *name, size_t size, qn_node *out)
