@@ -60,7 +60,7 @@ static int refuse_key(const struct qn_row_table *table, const char *key, struct 
         used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i > 0 ? ", " : "",
                                  qn_plan_column_name(table->plan, i));
     }
-    return qn_fail(err, QN_ESCRIPT, "its row has '%.80s', which is not among the columns: %s%s", key, names,
+    return qn_fail(err, QN_ESCRIPT, "its row has '%s', which is not among the columns: %s%s", key, names,
                    used < sizeof names ? "" : "...");
 }
 
@@ -118,7 +118,8 @@ int qn_row_table_emit(lua_State *L, struct qn_row_table *table, int columns, int
                       struct qn_err *err)
 {
     size_t count = qn_plan_column_count(table->plan);
-    const char *unknown = NULL;
+    bool found_unknown = false;
+    char unknown[81] = ""; /* a copy: reading a later value may change the row */
     qn_arena_reset(&table->arena);
     table->copies = false;
     for (size_t i = 0; i < count; i++) table->values[i].kind = QN_VALUE_MISSING;
@@ -128,12 +129,13 @@ int qn_row_table_emit(lua_State *L, struct qn_row_table *table, int columns, int
         if (!key) return qn_fail(err, QN_ESCRIPT, "a row's keys are column names, not a %s", luaL_typename(L, -2));
         size_t number;
         if (!find_column(L, table, columns, -2, key, &number)) {
-            if (!unknown || strcmp(key, unknown) < 0) unknown = key; /* the row keeps it alive */
+            if (!found_unknown || strcmp(key, unknown) < 0) snprintf(unknown, sizeof unknown, "%s", key);
+            found_unknown = true;
         } else if (!read_value(L, table, &table->values[number])) {
             const char *problem = lua_tostring(L, -1);
             return qn_fail(err, QN_ESCRIPT, "column '%s': %s", key, problem ? problem : "cannot be written");
         }
         lua_pop(L, 1); /* [key] */
     }
-    return unknown ? refuse_key(table, unknown, err) : qn_emit_row(emit, table->values, err);
+    return found_unknown ? refuse_key(table, unknown, err) : qn_emit_row(emit, table->values, err);
 }

@@ -202,6 +202,24 @@ t.test("a state that a script has filled is of no use for the next record: then 
   t.match(err.message, "record 1: transform failed: .*ran out of memory.*leaves no room in its 32 MB")
 end)
 
+t.test("a row that changes while it is read is told of by a key that it had", function()
+  local w <close> = workers { plan = plan { transform = true }, script = script [[
+    local answer = {}
+    local erase = setmetatable({}, { __tostring = function()
+      for i = 1, 50 do answer["gone" .. i] = nil end
+      for _ = 1, 3 do collectgarbage() end
+      return "5"
+    end })
+    for i = 1, 50 do answer["gone" .. i] = i end
+    answer.id, answer.n = erase, erase
+    return answer
+  ]] }
+  local facts = assert(w:index(numbers { 1 }))
+  local batch, err = w:rows(facts.doc, { where = "leaf 1 page 1" })
+  t.equal(batch, nil)
+  t.match(err.message, "transform")
+end)
+
 t.test("a script that does not load on a worker is told when the workers start", function()
   local broken = { name = "@t.lua", path = "t.lua", dir = ".", source = "return {" }
   local w, err = convert.workers { threads = 1, plan = plan { transform = true }, script = broken }
