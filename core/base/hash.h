@@ -10,6 +10,10 @@ struct qn_hash {
 };
 
 struct qn_hash qn_hash_bytes(const void *data, size_t size);
-/* The same, and: is there a byte below a space, but for the last ones? Two questions for which the bytes come into the
- * cache once. */
-struct qn_hash qn_hash_control(const void *data, size_t size, bool *control);
+
+/* The same of bytes that come piece by piece. NULL without memory. */
+struct qn_hasher;
+struct qn_hasher *qn_hasher_new(void);
+void qn_hasher_add(struct qn_hasher *hasher, const void *data, size_t size);
+struct qn_hash qn_hasher_hash(const struct qn_hasher *hasher); /* of what came so far */
+void qn_hasher_free(struct qn_hasher *hasher);                 /* NULL is fine */

@@ -15,7 +15,7 @@ static int scan(const char *text, size_t size, struct qn_index *out, struct qn_e
     return qn_index_scalar(text, size, out, err);
 }
 
-static int index_text(struct qn_doc *doc, qn_index_scan *scanner, struct qn_err *err)
+static int index_text(struct qn_doc *doc, qn_index_scan *scanner, struct qn_doc_watch *watch, struct qn_err *err)
 {
     struct qn_index index;
     if (doc->size > QN_INDEX_MAX_SIZE) {
@@ -23,12 +23,13 @@ static int index_text(struct qn_doc *doc, qn_index_scan *scanner, struct qn_err 
     }
     int rc = scanner(doc->text, doc->size, &index, err);
     if (rc < 0) return rc;
-    rc = qn_doc_build(doc->text, doc->size, &index, &doc->nodes, &doc->count, err);
+    rc = qn_doc_build(doc, &index, watch, err);
     qn_index_free(&index);
     return rc;
 }
 
-int qn_doc_parse_scanned(struct qn_bytes *bytes, qn_index_scan *scanner, struct qn_doc **out, struct qn_err *err)
+static int parse(struct qn_bytes *bytes, qn_index_scan *scanner, struct qn_doc_watch *watch, struct qn_doc **out,
+                 struct qn_err *err)
 {
     struct qn_doc *doc = qn_calloc(1, sizeof *doc);
     *out = NULL;
@@ -42,18 +43,29 @@ int qn_doc_parse_scanned(struct qn_bytes *bytes, qn_index_scan *scanner, struct 
         doc->text += 3;
         doc->size -= 3;
     }
-    int rc = index_text(doc, scanner, err);
+    int rc = index_text(doc, scanner, watch, err);
     if (rc < 0) {
         qn_doc_unref(doc);
         return rc;
     }
     *out = doc;
-    return QN_OK;
+    return 0;
+}
+
+int qn_doc_parse_scanned(struct qn_bytes *bytes, qn_index_scan *scanner, struct qn_doc **out, struct qn_err *err)
+{
+    return parse(bytes, scanner, NULL, out, err);
 }
 
 int qn_doc_parse(struct qn_bytes *bytes, struct qn_doc **out, struct qn_err *err)
 {
-    return qn_doc_parse_scanned(bytes, scan, out, err);
+    return parse(bytes, scan, NULL, out, err);
+}
+
+int qn_doc_parse_watched(struct qn_bytes *bytes, struct qn_doc_watch *watch, struct qn_doc **out, struct qn_err *err)
+{
+    watch->shown = false;
+    return parse(bytes, scan, watch, out, err);
 }
 
 struct qn_doc *qn_doc_ref(struct qn_doc *doc)
@@ -78,16 +90,6 @@ struct qn_bytes *qn_doc_bytes(const struct qn_doc *doc)
 bool qn_doc_alone(const struct qn_doc *doc)
 {
     return atomic_load_explicit(&doc->references, memory_order_acquire) == 1;
-}
-
-void qn_doc_note_one_line(struct qn_doc *doc)
-{
-    doc->one_line = true;
-}
-
-bool qn_doc_one_line(const struct qn_doc *doc)
-{
-    return doc->one_line;
 }
 
 size_t qn_doc_memory(const struct qn_doc *doc)

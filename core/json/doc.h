@@ -34,15 +34,28 @@ struct qn_span {
 /* Indexes bytes (takes its own reference). A leading BOM is skipped. QN_ESYNTAX with err->offset, QN_ELIMIT
  * (depth, more than 2 GB), QN_ENOMEM. */
 int qn_doc_parse(struct qn_bytes *bytes, struct qn_doc **out, struct qn_err *err);
+
+/* Shows the elements of one array while the text is being read: each as soon as its end was seen, when it is still in
+ * the processor's cache. Whether all of the text is JSON is not known by then. */
+struct qn_doc_watch {
+    const struct qn_span *names; /* of the members that lead from the root to the array, decoded */
+    size_t count;                /* 0: the root is the array */
+    bool fold;                   /* of a container that was shown the doc keeps where it begins and ends, no children */
+    /* An element. Nothing of the doc may be looked at but the nodes below it. */
+    void (*element)(void *self, const struct qn_doc *doc, qn_node element);
+    /* What was shown is void: another member of the same name follows, and the last of duplicates wins. */
+    void (*forget)(void *self);
+    void *self;
+    bool shown; /* answer: the names led to an array, and its elements were shown */
+};
+/* As qn_doc_parse. */
+int qn_doc_parse_watched(struct qn_bytes *bytes, struct qn_doc_watch *watch, struct qn_doc **out, struct qn_err *err);
 struct qn_doc *qn_doc_ref(struct qn_doc *doc);
 void qn_doc_unref(struct qn_doc *doc); /* NULL is fine */
 /* The bytes, borrowed: spans point into them. */
 struct qn_bytes *qn_doc_bytes(const struct qn_doc *doc);
 /* Is the caller's reference the only one? Then nobody else reads the doc, now or later. */
 bool qn_doc_alone(const struct qn_doc *doc);
-/* Whoever has looked may note, before anybody else has the doc, that its text holds no line break but at the end. */
-void qn_doc_note_one_line(struct qn_doc *doc);
-bool qn_doc_one_line(const struct qn_doc *doc); /* noted */
 size_t qn_doc_memory(const struct qn_doc *doc); /* bytes of index, without the text */
 
 enum qn_kind qn_doc_kind(const struct qn_doc *doc, qn_node node);

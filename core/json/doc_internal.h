@@ -36,7 +36,6 @@ struct qn_doc {
     size_t size;
     struct qn_doc_node *nodes;
     uint32_t count;
-    bool one_line;
     atomic_uint_fast64_t replaced;
 };
 
@@ -67,8 +66,8 @@ static inline bool qn_doc_escaped(const struct qn_doc *doc, qn_node string)
     return (doc->nodes[string].skip & QN_NODE_ESCAPED) != 0;
 }
 
-/* build.c: checks the grammar of text and makes the nodes (qn_malloc). Offsets in err count from text. */
-int qn_doc_build(const char *text, size_t size, const struct qn_index *index, struct qn_doc_node **nodes,
-                 uint32_t *count, struct qn_err *err);
+/* watch.c: checks the grammar of the doc's text and makes its nodes, which are the doc's after a failure, too. watch:
+ * NULL is fine. Offsets in err count from text. */
+int qn_doc_build(struct qn_doc *doc, const struct qn_index *index, struct qn_doc_watch *watch, struct qn_err *err);
 /* qn_doc_parse with a scan of the caller's choice (tests compare the two). */
 int qn_doc_parse_scanned(struct qn_bytes *bytes, qn_index_scan *scan, struct qn_doc **out, struct qn_err *err);

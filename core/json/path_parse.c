@@ -368,18 +368,3 @@ void qn_path_free(struct qn_path *path)
     }
     qn_free(path);
 }
-
-bool qn_path_singular(const struct qn_path *path)
-{
-    return path->query.singular;
-}
-
-bool qn_path_of_object(const struct qn_path *path)
-{
-    const struct qn_segment *first = path->query.segments;
-    if (!first || first->descendant) return false;
-    for (const struct qn_selector *selector = first->selectors; selector; selector = selector->next) {
-        if (selector->kind != QN_SELECT_NAME) return false;
-    }
-    return true;
-}

@@ -22,7 +22,7 @@
 
 #define WORKERS "quern.workers"
 #define JOB     "quern.convert.job"
-#define DOC     "quern.convert.doc"
+#define PAGE    "quern.convert.page"
 #define BATCH   "quern.batch"
 
 enum { DEFAULT_MEMORY_MB = 256, DEFAULT_INSTRUCTIONS = 10000000, MAX_THREADS = 64, SMALL_PAGE = 16 << 10 };
@@ -39,9 +39,8 @@ struct job {
     struct job **slot;       /* the userdata's pointer to this; NULL once that is gone */
     struct qn_plan *plan;
     struct qn_bytes *bytes; /* index: in */
-    struct qn_doc *doc;     /* index: out; rows: in */
-    struct qn_facts facts;
-    struct qn_worker_page page;
+    struct qn_page *page;   /* index: out; rows: in */
+    struct qn_worker_page about;
     char *where, *label, *chunk;
     struct qn_batch *batch; /* rows: out */
     int rc;
@@ -53,9 +52,8 @@ struct job {
 static void free_job(struct job *job)
 {
     if (!job) return;
-    qn_facts_free(&job->facts);
     qn_batch_unref(job->batch);
-    qn_doc_unref(job->doc);
+    qn_page_free(job->page);
     qn_bytes_unref(job->bytes);
     qn_plan_unref(job->plan);
     qn_free(job->where);
@@ -71,11 +69,18 @@ static void abandoned(struct qn_pool_job *base)
     free_job(job);
 }
 
+static struct qn_rows_context context_of(const struct job *job)
+{
+    return (struct qn_rows_context){
+        .where = job->about.where, .leaf = job->about.label, .page = (uint64_t)job->about.page};
+}
+
 static void work_index(struct qn_pool_job *base, void *state)
 {
     struct job *job = (struct job *)base;
+    struct qn_rows_context context = context_of(job);
     (void)state;
-    job->rc = qn_convert_index(job->plan, job->bytes, &job->doc, &job->facts, &job->err);
+    job->rc = qn_convert_index(job->plan, job->bytes, &context, &job->page, &job->err);
 }
 
 /* A small page without a transform is converted here and now: the way to a worker and back takes longer. */
@@ -87,9 +92,9 @@ static bool is_small(size_t size, const struct qn_plan *plan)
 static void work_rows(struct qn_pool_job *base, void *state)
 {
     struct job *job = (struct job *)base;
-    job->rc = qn_worker_rows(state, job->doc, &job->page, &job->batch, &job->err);
-    qn_doc_unref(job->doc); /* several times its page: it does not wait for the main thread */
-    job->doc = NULL;
+    job->rc = qn_worker_rows(state, job->page, &job->about, &job->batch, &job->err);
+    qn_page_free(job->page); /* several times its text: it does not wait for the main thread */
+    job->page = NULL;
 }
 
 /* Lets go of a job: frees it if it is home, else the pool will. */
@@ -151,10 +156,10 @@ static void **push_box(lua_State *L, const char *type)
     return box;
 }
 
-static int l_doc_gc(lua_State *L)
+static int l_page_gc(lua_State *L)
 {
-    struct qn_doc **box = luaL_checkudata(L, 1, DOC);
-    qn_doc_unref(*box);
+    struct qn_page **box = luaL_checkudata(L, 1, PAGE);
+    qn_page_free(*box);
     *box = NULL;
     return 0;
 }
@@ -194,36 +199,69 @@ static int l_batch_counts(lua_State *L)
     return 1;
 }
 
+/* pages */
+
+/* A copy of a text field of the table at index; NULL if it is nil. May raise. */
+static char *copy_field(lua_State *L, int index, const char *name, char **out)
+{
+    if (lua_getfield(L, index, name) != LUA_TNIL) {
+        *out = qn_strdup(luaL_checkstring(L, -1));
+        if (!*out) luaL_error(L, "not enough memory");
+    }
+    lua_pop(L, 1);
+    return *out;
+}
+
+static int64_t integer_field(lua_State *L, int index, const char *name, int64_t fallback)
+{
+    lua_getfield(L, index, name);
+    int64_t value = luaL_optinteger(L, -1, fallback);
+    lua_pop(L, 1);
+    return value;
+}
+
+/* What the table at index tells of a page. May raise; the job is its slot's by then. */
+static void read_about(lua_State *L, int index, struct job *job)
+{
+    job->about.where = copy_field(L, index, "where", &job->where);
+    job->about.label = copy_field(L, index, "label", &job->label);
+    job->about.chunk = copy_field(L, index, "chunk", &job->chunk);
+    job->about.leaf = integer_field(L, index, "leaf", 0);
+    job->about.page = integer_field(L, index, "page", 1);
+}
+
 /* index */
 
 static void push_facts(lua_State *L, struct job *job, void **box)
 {
+    const struct qn_facts *facts = qn_page_facts(job->page);
     char digest[33];
     lua_createtable(L, 0, 6); /* [..., box, facts] */
     lua_pushvalue(L, -2);
     lua_setfield(L, -2, "doc");
-    lua_pushboolean(L, job->facts.records_present);
+    lua_pushboolean(L, facts->records_present);
     lua_setfield(L, -2, "present");
-    set_integer(L, "count", job->facts.record_count);
-    set_integer(L, "items", job->facts.item_count);
-    snprintf(digest, sizeof digest, "%016llx%016llx", (unsigned long long)job->facts.digest.hi,
-             (unsigned long long)job->facts.digest.lo);
+    set_integer(L, "count", facts->record_count);
+    set_integer(L, "items", facts->item_count);
+    snprintf(digest, sizeof digest, "%016llx%016llx", (unsigned long long)facts->digest.hi,
+             (unsigned long long)facts->digest.lo);
     lua_pushstring(L, digest);
     lua_setfield(L, -2, "digest");
-    lua_createtable(L, 0, (int)job->facts.fact_count);
-    for (size_t i = 0; i < job->facts.fact_count; i++) {
-        if (job->facts.facts[i] == QN_NONE) continue;
-        qn_view_push(L, job->doc, job->facts.facts[i]); /* may raise */
+    lua_createtable(L, 0, (int)facts->fact_count);
+    for (size_t i = 0; i < facts->fact_count; i++) {
+        if (facts->facts[i] == QN_NONE) continue;
+        qn_view_push(L, qn_page_doc(job->page), facts->facts[i]); /* may raise */
         lua_setfield(L, -2, qn_plan_fact_name(job->plan, i));
     }
     lua_setfield(L, -2, "values");
-    *box = job->doc;
-    job->doc = NULL;
+    qn_page_read(job->page);
+    *box = job->page;
+    job->page = NULL;
 }
 
 static int index_answer(lua_State *L)
 {
-    struct job **slot = luaL_checkudata(L, 3, JOB); /* [workers, bytes, slot] */
+    struct job **slot = luaL_checkudata(L, 4, JOB); /* [workers, bytes, about, slot] */
     struct job *job = *slot;
     if (!job) return luaL_error(L, "the workers were closed");
     if (job->rc < 0) {
@@ -232,7 +270,7 @@ static int index_answer(lua_State *L)
         release_job(slot);
         return count;
     }
-    void **box = push_box(L, DOC);
+    void **box = push_box(L, PAGE);
     push_facts(L, job, box);
     release_job(slot);
     return 1;
@@ -253,9 +291,11 @@ static int l_workers_index(lua_State *L)
     const char *text = NULL;
     struct qn_bytes *bytes = qn_lua_test_bytes(L, 2);
     if (!bytes) text = luaL_checklstring(L, 2, &size);
+    if (!lua_isnoneornil(L, 3)) luaL_checktype(L, 3, LUA_TTABLE);
     qn_wait_check(L);
-    lua_settop(L, 2);
+    lua_settop(L, 3);
     struct job *job = push_job(L, workers, work_index);
+    if (!lua_isnil(L, 3)) read_about(L, 3, job);
     job->bytes = bytes ? qn_bytes_ref(bytes) : qn_bytes_new(text, size);
     if (!job->bytes) return luaL_error(L, "not enough memory");
     if (is_small(qn_bytes_size(job->bytes), job->plan)) {
@@ -270,7 +310,7 @@ static int l_workers_index(lua_State *L)
 
 static int rows_answer(lua_State *L)
 {
-    struct job **slot = luaL_checkudata(L, 4, JOB); /* [workers, doc, where, slot] */
+    struct job **slot = luaL_checkudata(L, 4, JOB); /* [workers, page, about, slot] */
     struct job *job = *slot;
     if (!job) return luaL_error(L, "the workers were closed");
     if (job->rc < 0) {
@@ -293,46 +333,23 @@ static int rows_done(lua_State *L, int status, lua_KContext context)
     return rows_answer(L);
 }
 
-/* A copy of a text field of the table at index; NULL if it is nil. May raise. */
-static char *copy_field(lua_State *L, int index, const char *name, char **out)
-{
-    if (lua_getfield(L, index, name) != LUA_TNIL) {
-        *out = qn_strdup(luaL_checkstring(L, -1));
-        if (!*out) luaL_error(L, "not enough memory");
-    }
-    lua_pop(L, 1);
-    return *out;
-}
-
-static int64_t integer_field(lua_State *L, int index, const char *name, int64_t fallback)
-{
-    lua_getfield(L, index, name);
-    int64_t value = luaL_optinteger(L, -1, fallback);
-    lua_pop(L, 1);
-    return value;
-}
-
 static int l_workers_rows(lua_State *L)
 {
     struct workers *workers = check_workers(L);
-    struct qn_doc **doc = luaL_checkudata(L, 2, DOC);
-    luaL_argcheck(L, *doc, 2, "the document is gone");
+    struct qn_page **page = luaL_checkudata(L, 2, PAGE);
+    luaL_argcheck(L, *page, 2, "the page is gone");
     luaL_checktype(L, 3, LUA_TTABLE);
     qn_wait_check(L);
     lua_settop(L, 3);
     struct job *job = push_job(L, workers, work_rows);
+    read_about(L, 3, job);
     job->base.urgent = true; /* a document is several times its page */
-    job->doc = *doc;         /* taken: a page's memory does not wait for the collector */
-    *doc = NULL;
-    job->page.where = copy_field(L, 3, "where", &job->where);
-    job->page.label = copy_field(L, 3, "label", &job->label);
-    job->page.chunk = copy_field(L, 3, "chunk", &job->chunk);
-    job->page.leaf = integer_field(L, 3, "leaf", 0);
-    job->page.page = integer_field(L, 3, "page", 1);
-    if (is_small(qn_doc_span(job->doc, QN_ROOT).size, job->plan)) {
-        struct qn_rows_context context = {
-            .where = job->page.where, .leaf = job->page.label, .page = (uint64_t)job->page.page};
-        job->rc = qn_convert_rows(job->plan, job->doc, &context, &job->batch, &job->err);
+    job->page = *page;       /* taken: a page's memory does not wait for the collector */
+    *page = NULL;
+    const struct qn_doc *doc = qn_page_doc(job->page);
+    if (qn_page_ready(job->page) || is_small(qn_doc_span(doc, QN_ROOT).size, job->plan)) {
+        struct qn_rows_context context = context_of(job);
+        job->rc = qn_convert_rows(job->page, &context, &job->batch, &job->err);
         return rows_answer(L);
     }
     qn_pool_submit(workers->pool, &job->base);
@@ -449,7 +466,7 @@ static int l_plan(lua_State *L)
 }
 
 static const luaL_Reg job_meta[] = {{"__gc", l_job_gc}, {NULL, NULL}};
-static const luaL_Reg doc_meta[] = {{"__gc", l_doc_gc}, {NULL, NULL}};
+static const luaL_Reg page_meta[] = {{"__gc", l_page_gc}, {NULL, NULL}};
 static const luaL_Reg batch_meta[] = {{"__gc", l_batch_gc}, {NULL, NULL}};
 static const luaL_Reg batch_methods[] = {{"counts", l_batch_counts}, {NULL, NULL}};
 static const luaL_Reg workers_meta[] = {{"__gc", l_workers_close}, {"__close", l_workers_close}, {NULL, NULL}};
@@ -462,7 +479,7 @@ static const luaL_Reg functions[] = {{"plan", l_plan}, {"workers", l_workers}, {
 int luaopen_quern_core_convert(lua_State *L)
 {
     qn_lua_new_type(L, JOB, job_meta, NULL);
-    qn_lua_new_type(L, DOC, doc_meta, NULL);
+    qn_lua_new_type(L, PAGE, page_meta, NULL);
     qn_lua_new_type(L, BATCH, batch_meta, batch_methods);
     qn_lua_new_type(L, WORKERS, workers_meta, workers_methods);
     qn_lua_open_plan(L);

@@ -338,25 +338,25 @@ static int begin_page(lua_State *L)
     return 1;
 }
 
-int qn_worker_rows(struct qn_worker *worker, struct qn_doc *doc, const struct qn_worker_page *page,
+int qn_worker_rows(struct qn_worker *worker, struct qn_page *page, const struct qn_worker_page *about,
                    struct qn_batch **out, struct qn_err *err)
 {
     lua_State *L = worker->L;
     struct qn_transform transform = {worker, apply};
     struct qn_rows_context context = {
-        .transform = L ? &transform : NULL, .where = page->where, .leaf = page->label, .page = (uint64_t)page->page};
+        .transform = L ? &transform : NULL, .where = about->where, .leaf = about->label, .page = (uint64_t)about->page};
     if (L) {
         lua_settop(L, 0);
         lua_pushcfunction(L, begin_page);
         lua_pushlightuserdata(L, worker);
-        lua_pushlightuserdata(L, (void *)page);
+        lua_pushlightuserdata(L, (void *)about);
         if (lua_pcall(L, 2, 1, 0) != LUA_OK) { /* [explain] or [error] */
             lua_settop(L, 0);
             return qn_fail(err, QN_ENOMEM, "%s: out of memory in the script's Lua state",
-                           page->where ? page->where : "a page");
+                           about->where ? about->where : "a page");
         }
     }
-    int rc = qn_convert_rows(worker->setup->plan, doc, &context, out, err);
+    int rc = qn_convert_rows(page, &context, out, err);
     if (L) lua_settop(L, 0);
     return rc;
 }

@@ -36,5 +36,5 @@ void *qn_worker_open(void *context, unsigned thread, struct qn_err *err);
 void qn_worker_close(void *worker);
 /* Rows of one page. Errors as qn_convert_rows; a script's error reads "leaf 3 page 2, record 12: transform failed at
  * x.lua:14: ...". */
-int qn_worker_rows(struct qn_worker *worker, struct qn_doc *doc, const struct qn_worker_page *page,
+int qn_worker_rows(struct qn_worker *worker, struct qn_page *page, const struct qn_worker_page *about,
                    struct qn_batch **out, struct qn_err *err);

@@ -4,20 +4,30 @@
 #include <strings.h>
 
 #include "base/mem.h"
-#include "json/select.h"
-#include "json/write.h"
-#include "rows/emit.h"
-#include "rows/failures.h"
+#include "rows/maker.h"
 #include "rows/records.h"
 #include "rows/text.h"
 
-/* index: bytes -> document and facts */
-
-void qn_facts_free(struct qn_facts *facts)
-{
-    qn_free(facts->facts);
-    memset(facts, 0, sizeof *facts);
-}
+/* The rows of most pages are made while the page is indexed, record by record, when a record's text and nodes are in
+ * the processor's cache and its nodes need not be kept. Where that cannot be (struct qn_plan: early) they are made of
+ * the whole document. */
+struct qn_page {
+    struct qn_plan *plan;
+    struct qn_doc *doc; /* NULL: let go of */
+    struct qn_facts facts;
+    struct qn_hasher *hasher; /* of the text's first `hashed` bytes */
+    size_t hashed;
+    struct qn_records records;
+    struct qn_maker maker;
+    enum {
+        UNMADE,
+        MAKING,
+        DONE
+    } rows; /* MAKING: the maker is open; DONE: rc, and with it the batch or the maker's err */
+    int rc;
+    struct qn_batch *batch;
+    uint64_t replaced; /* lone surrogates in the rows */
+};
 
 static bool space(char byte)
 {
@@ -42,10 +52,89 @@ static int refuse_body(struct qn_bytes *bytes, int rc, const struct qn_err *why,
     return qn_fail_at(err, rc, why->offset, "the body is not JSON: %s at byte %zu", why->text, why->offset);
 }
 
-static int count_record(void *context, const qn_node *levels)
+/* rows */
+
+/* What went wrong with the rows, and where. Messages count records from 1, as Lua does. */
+static int tell(const struct qn_page *page, const char *where, struct qn_err *err)
+{
+    const struct qn_err *why = &page->maker.err;
+    const char *text = page->rc == QN_ELIMIT ? "records: the path selects more than 16 million nodes" : "out of memory";
+    if (why->code == 0) return qn_fail(err, page->rc, "%s%s%s", where ? where : "", where ? ": " : "", text);
+    return qn_fail(err, page->rc, "%s%srecord %lu: %s", where ? where : "", where ? ", " : "",
+                   (unsigned long)page->maker.number + 1, why->text);
+}
+
+static int begin_rows(struct qn_page *page, const struct qn_bytes *bytes, const struct qn_rows_context *context)
+{
+    page->rows = MAKING;
+    page->rc = qn_maker_open(&page->maker, page->plan, bytes);
+    page->maker.context = context;
+    page->maker.doc = page->doc;
+    return page->rc;
+}
+
+static void drop_rows(struct qn_page *page)
+{
+    if (page->rows == MAKING) qn_maker_close(&page->maker);
+    page->rows = UNMADE;
+    page->rc = 0;
+}
+
+static void finish_rows(struct qn_page *page)
+{
+    if (page->rc == 0) page->rc = qn_maker_batch(&page->maker, &page->batch, &page->maker.err);
+    if (page->rc == 0) page->batch->replaced = (size_t)page->replaced;
+    qn_maker_close(&page->maker);
+    page->rows = DONE;
+}
+
+/* early: the records are shown while the page is indexed */
+
+/* The digest goes on to `end`, which has just been looked at. */
+static void hash_to(struct qn_page *page, const struct qn_bytes *bytes, size_t end)
+{
+    qn_hasher_add(page->hasher, qn_bytes_data(bytes) + page->hashed, end - page->hashed);
+    page->hashed = end;
+}
+
+/* After the first failure records are only counted. */
+static int see_record(void *self, const qn_node *levels)
+{
+    struct qn_page *page = self;
+    page->facts.record_count++;
+    if (page->rc == 0) page->rc = qn_maker_record(&page->maker, levels);
+    return 0;
+}
+
+static void see_item(void *self, const struct qn_doc *doc, qn_node item)
+{
+    struct qn_page *page = self;
+    const struct qn_bytes *bytes = qn_doc_bytes(doc);
+    struct qn_span text = qn_doc_span(doc, item);
+    hash_to(page, bytes, (size_t)(text.data + text.size - qn_bytes_data(bytes)));
+    page->facts.item_count++;
+    page->maker.doc = (struct qn_doc *)doc; /* which only its count of replaced characters changes */
+    if (page->rc == 0) qn_maker_renumbered(&page->maker);
+    int rc = qn_records_below(&page->records, doc, item, see_record, page, page->rc == 0 ? &page->maker.err : NULL);
+    if (page->rc == 0) page->rc = rc;
+}
+
+static void forget_items(void *self)
+{
+    struct qn_page *page = self;
+    const struct qn_rows_context *context = page->maker.context;
+    const struct qn_bytes *bytes = qn_doc_bytes(page->maker.doc);
+    page->facts.item_count = page->facts.record_count = 0;
+    drop_rows(page);
+    begin_rows(page, bytes, context);
+}
+
+/* index: bytes -> document and facts */
+
+static int count_record(void *count, const qn_node *levels)
 {
     (void)levels;
-    ++*(size_t *)context;
+    ++*(size_t *)count;
     return 0;
 }
 
@@ -62,326 +151,148 @@ static int count_items(const struct qn_plan *plan, const struct qn_doc *doc, str
     return rc;
 }
 
-static int read_facts(const struct qn_plan *plan, const struct qn_doc *doc, struct qn_facts *facts)
+static int count_records(struct qn_page *page)
 {
-    int rc = qn_records_present(plan, doc);
+    int rc = qn_records_all(&page->records, page->doc, count_record, &page->facts.record_count, NULL);
+    return rc < 0 ? rc : count_items(page->plan, page->doc, &page->facts);
+}
+
+static int read_facts(struct qn_page *page)
+{
+    const struct qn_plan *plan = page->plan;
+    struct qn_facts *facts = &page->facts;
+    int rc = qn_records_present(plan, page->doc);
     if (rc < 0) return rc;
     facts->records_present = rc > 0;
-    rc = qn_records_walk(plan, doc, count_record, &facts->record_count, NULL);
-    if (rc >= 0) rc = count_items(plan, doc, facts);
+    rc = page->rows == UNMADE ? count_records(page) : 0;
     if (rc < 0 || plan->fact_count == 0) return rc;
     facts->facts = qn_calloc(plan->fact_count, sizeof *facts->facts);
     if (!facts->facts) return QN_ENOMEM;
     facts->fact_count = plan->fact_count;
-    for (size_t i = 0; i < plan->fact_count; i++) facts->facts[i] = qn_path_one(plan->facts[i], doc, QN_ROOT);
+    for (size_t i = 0; i < plan->fact_count; i++) facts->facts[i] = qn_path_one(plan->facts[i], page->doc, QN_ROOT);
     return 0;
 }
 
-/* Raw rows ask whether a text holds line breaks; most pages hold none. */
-static void digest(const struct qn_plan *plan, const struct qn_bytes *bytes, struct qn_doc *doc, struct qn_facts *facts)
+static int parse(struct qn_page *page, struct qn_bytes *bytes, const struct qn_rows_context *context,
+                 struct qn_err *err)
 {
-    bool control = true;
-    const char *data = qn_bytes_data(bytes);
-    size_t size = qn_bytes_size(bytes);
-    facts->digest = plan->raw ? qn_hash_control(data, size, &control) : qn_hash_bytes(data, size);
-    if (!control) qn_doc_note_one_line(doc);
+    const struct qn_plan *plan = page->plan;
+    if (!plan->early) return qn_doc_parse(bytes, &page->doc, err);
+    struct qn_doc_watch watch = {.names = plan->array_names,
+                                 .count = plan->array_depth,
+                                 .fold = plan->fold,
+                                 .element = see_item,
+                                 .forget = forget_items,
+                                 .self = page};
+    int rc = begin_rows(page, bytes, context);
+    if (rc < 0) return qn_fail(err, rc, "out of memory");
+    rc = qn_doc_parse_watched(bytes, &watch, &page->doc, err);
+    page->maker.doc = page->doc;
+    if (rc == 0 && !watch.shown) drop_rows(page);
+    return rc;
 }
 
-int qn_convert_index(const struct qn_plan *plan, struct qn_bytes *bytes, struct qn_doc **doc, struct qn_facts *facts,
-                     struct qn_err *err)
+static int index_page(struct qn_page *page, struct qn_bytes *bytes, const struct qn_rows_context *context,
+                      struct qn_err *err)
 {
     struct qn_err why = {0};
-    struct qn_doc *made = NULL;
-    memset(facts, 0, sizeof *facts);
-    int rc = qn_doc_parse(bytes, &made, &why);
+    page->hasher = qn_hasher_new();
+    int rc = qn_records_init(&page->records, page->plan);
+    if (rc < 0 || !page->hasher) return qn_fail(err, QN_ENOMEM, "out of memory");
+    rc = parse(page, bytes, context, &why);
     if (rc < 0) return refuse_body(bytes, rc, &why, err);
-    digest(plan, bytes, made, facts);
-    rc = read_facts(plan, made, facts);
-    if (rc < 0) {
-        qn_facts_free(facts);
-        qn_doc_unref(made);
-        if (rc == QN_ELIMIT) return qn_fail(err, rc, "records: the path selects more than 16 million nodes");
-        return qn_fail(err, rc, "out of memory while the page's records were counted");
-    }
-    *doc = made;
+    hash_to(page, bytes, qn_bytes_size(bytes));
+    page->facts.digest = qn_hasher_hash(page->hasher);
+    page->replaced = qn_doc_replaced(page->doc);
+    rc = read_facts(page);
+    if (rc == QN_ELIMIT) return qn_fail(err, rc, "records: the path selects more than 16 million nodes");
+    if (rc < 0) return qn_fail(err, rc, "out of memory while the page's records were counted");
+    /* lines that stay in the page get their ends when nobody else reads it any more */
+    if (page->rows == MAKING && !page->maker.emit.page) finish_rows(page);
     return 0;
 }
 
-/* rows: document, plan, context -> batch */
-
-struct rows {
-    const struct qn_plan *plan;
-    struct qn_doc *doc;
-    const struct qn_rows_context *context;
-    struct qn_emit emit;
-    struct qn_failures failures;
-    struct qn_scratch scratch;
-    struct qn_selected *selected; /* one a level, innermost first */
-    qn_node *selected_of;         /* the record of that level that it was made of last */
-    struct qn_value *values;      /* one a column */
-    bool *found;                  /* the same: its path selected something in this page */
-    size_t no_key, no_owner;
-    uint32_t number; /* of the record at hand */
-    struct qn_err err;
-};
-
-/* Equal values have equal keys, whatever their spelling; 1 and "1" differ. */
-static int hash_key(struct rows *rows, qn_node node, struct qn_hash *out)
+int qn_convert_index(struct qn_plan *plan, struct qn_bytes *bytes, const struct qn_rows_context *context,
+                     struct qn_page **out, struct qn_err *err)
 {
-    struct qn_decimal number;
-    struct qn_span span = qn_doc_span(rows->doc, node);
-    struct qn_buf *buf = &rows->scratch.buf;
-    char tag = 'j', text[QN_DECIMAL_TEXT_SIZE];
-    qn_buf_clear(buf);
-    enum qn_kind kind = qn_doc_kind(rows->doc, node);
-    if (kind == QN_STRING) tag = 's';
-    if (kind == QN_NUMBER) tag = 'n';
-    int rc = qn_buf_add_byte(buf, tag);
-    if (rc == 0 && kind == QN_STRING) {
-        rc = qn_doc_plain_string(rows->doc, node, &span) ? qn_buf_add(buf, span.data, span.size)
-                                                         : qn_doc_string(rows->doc, node, buf);
-    } else if (rc == 0 && kind == QN_NUMBER) {
-        /* a number of more digits than a decimal holds keeps its spelling, so that two of them stay apart */
-        bool whole = span.size <= QN_DECIMAL_DIGITS && qn_decimal_parse(span.data, span.size, &number);
-        rc = whole ? qn_buf_add(buf, text, qn_decimal_format(number, text)) : qn_buf_add(buf, span.data, span.size);
-    } else if (rc == 0) {
-        rc = qn_json_minified(buf, rows->doc, node);
-    }
-    if (rc == 0) *out = qn_hash_bytes(buf->data, buf->size);
+    struct qn_page *page = qn_calloc(1, sizeof *page);
+    *out = NULL;
+    if (!page) return qn_fail(err, QN_ENOMEM, "out of memory");
+    page->plan = qn_plan_ref(plan);
+    int rc = index_page(page, bytes, context, err);
+    if (rc < 0)
+        qn_page_free(page);
+    else
+        *out = page;
     return rc;
 }
 
-/* One walk of each level's record: what columns, key and owner read. */
-static int select_nodes(struct rows *rows, const qn_node *levels)
+/* rows: page, context -> batch */
+
+static int make_record(void *self, const qn_node *levels)
 {
-    const struct qn_plan *plan = rows->plan;
-    for (size_t i = 0; i < plan->level_count; i++) {
-        qn_node record = levels[plan->level_count - 1 - i];
-        if (!plan->selections[i] || rows->selected_of[i] == record) continue;
-        int rc = qn_selection_run(plan->selections[i], rows->doc, record, &rows->selected[i]);
-        if (rc == QN_ELIMIT) return qn_fail(&rows->err, rc, "the columns' paths select more than 16 million nodes");
-        if (rc < 0) return qn_fail(&rows->err, rc, "out of memory");
-        rows->selected_of[i] = record;
-    }
-    return 0;
+    struct qn_page *page = self;
+    return qn_maker_record(&page->maker, levels);
 }
 
-/* The node of key or owner, which stand behind the columns. */
-static qn_node selected_one(const struct rows *rows, size_t number)
+static void make_rows(struct qn_page *page, const struct qn_rows_context *context)
 {
-    const struct qn_nodes *nodes = qn_selected_nodes(&rows->selected[0], number);
-    return nodes->count > 0 ? nodes->nodes[0] : QN_NONE;
-}
-
-/* Key and owner of a record. A null is as good as none. */
-static int identify(struct rows *rows, struct qn_row *row)
-{
-    const struct qn_plan *plan = rows->plan;
-    if (plan->key) {
-        qn_node node = selected_one(rows, plan->column_count);
-        bool found = node != QN_NONE && qn_doc_kind(rows->doc, node) != QN_NULL;
-        int rc = found ? hash_key(rows, node, &row->key) : 0;
-        if (rc < 0) return qn_fail(&rows->err, rc, "key: the value is too large for the memory there is");
-        if (found)
-            row->flags |= QN_ROW_HAS_KEY;
-        else
-            rows->no_key++;
-    }
-    if (plan->owner) {
-        qn_node node = selected_one(rows, plan->column_count + 1);
-        if (node != QN_NONE && qn_node_instant(rows->doc, node, &rows->scratch, &row->owner_ms)) {
-            row->flags |= QN_ROW_HAS_OWNER;
-        } else {
-            rows->no_owner++;
-        }
-        if (rows->scratch.no_memory) return qn_fail(&rows->err, QN_ENOMEM, "out of memory");
-    }
-    return 0;
-}
-
-/* The record's own text on one line: as it stands, or minified into the scratch buffer. */
-static int own_text(struct rows *rows, qn_node record, struct qn_span *out, bool *as_it_stands)
-{
-    *out = qn_doc_span(rows->doc, record);
-    *as_it_stands = qn_doc_one_line(rows->doc) || qn_text_one_line(out->data, out->size);
-    if (*as_it_stands) return 0;
-    struct qn_buf *buf = &rows->scratch.buf;
-    qn_buf_clear(buf);
-    int rc = qn_json_minified(buf, rows->doc, record);
-    if (rc < 0) return qn_fail(&rows->err, rc, rc == QN_ELIMIT ? "the record is larger than 1 GB" : "out of memory");
-    *out = (struct qn_span){buf->data, buf->size};
-    return 0;
-}
-
-static int emit_raw(struct rows *rows, qn_node record)
-{
-    struct qn_span text;
-    bool as_it_stands;
-    int rc = own_text(rows, record, &text, &as_it_stands);
-    if (rc < 0) return rc;
-    if (rows->emit.page && as_it_stands) return qn_emit_slice(&rows->emit, text.data, text.size, &rows->err);
-    return qn_emit_text(&rows->emit, text.data, text.size, &rows->err);
-}
-
-static int emit_record(struct rows *rows, const qn_node *levels, qn_node record)
-{
-    const struct qn_plan *plan = rows->plan;
-    if (plan->raw) return emit_raw(rows, record);
-    for (size_t i = 0; i < plan->column_count; i++) {
-        const struct qn_column *column = &plan->columns[i];
-        const struct qn_nodes *nodes = column->path ? qn_selected_nodes(&rows->selected[column->level], i) : NULL;
-        int rc = qn_column_value(column, rows->doc, nodes, &rows->scratch, &rows->values[i], &rows->err);
-        if (rc < 0) return rc;
-        rows->found[i] |= nodes && nodes->count > 0;
-    }
-    if (!plan->has_transform) return qn_emit_row(&rows->emit, rows->values, &rows->err);
-    struct qn_record seen = {rows->doc, record, levels, plan->level_count, rows->number};
-    const struct qn_transform *transform = rows->context->transform;
-    return transform->apply(transform->self, &seen, rows->values, &rows->emit, &rows->err);
-}
-
-/* The record failed by itself: the page goes on without it, if the plan says so. */
-static int put_aside(struct rows *rows, qn_node record, int rc)
-{
-    enum qn_on_error mode = rows->plan->on_error;
-    if (mode == QN_ON_ERROR_STOP || (rc != QN_EINVAL && rc != QN_ESCRIPT)) return rc;
-    struct qn_err why = rows->err;
-    struct qn_span text;
-    bool as_it_stands;
-    qn_emit_fail(&rows->emit);
-    rc = mode == QN_ON_ERROR_QUARANTINE ? own_text(rows, record, &text, &as_it_stands) : 0;
-    if (rc == 0) {
-        rc = qn_failures_add(&rows->failures, rows->context, rows->number, why.text,
-                             mode == QN_ON_ERROR_QUARANTINE ? &text : NULL, &rows->err);
-    }
-    if (rc == 0) rows->err.code = 0;
-    return rc;
-}
-
-/* The array itself as the one record: a mistake of the query, not of the record. */
-static bool array_itself(const struct rows *rows, qn_node record)
-{
-    const struct qn_plan *plan = rows->plan;
-    return !plan->raw && qn_doc_kind(rows->doc, record) == QN_ARRAY &&
-           qn_path_singular(plan->records[plan->level_count - 1]);
-}
-
-static int convert_record(void *context, const qn_node *levels)
-{
-    struct rows *rows = context;
-    qn_node record = levels[rows->plan->level_count - 1];
-    struct qn_row row = {.record = rows->number};
-    qn_scratch_reset(&rows->scratch);
-    if (array_itself(rows, record)) {
-        return qn_fail(&rows->err, QN_EINVAL,
-                       "records: the path selects the array itself; end it in [*] for its elements");
-    }
-    int rc = select_nodes(rows, levels);
-    if (rc == 0) rc = identify(rows, &row);
-    if (rc == 0) {
-        qn_emit_begin(&rows->emit, &row);
-        rc = emit_record(rows, levels, record);
-        if (rc < 0) rc = put_aside(rows, record, rc);
-    }
-    if (rc == 0) rc = qn_emit_end(&rows->emit, &rows->err);
-    if (rc < 0) return rc;
-    rows->number++;
-    return 0;
-}
-
-/* Messages count records from 1, as Lua does. */
-static int locate(const struct rows *rows, int rc, struct qn_err *err)
-{
-    const char *where = rows->context->where;
-    if (rows->err.code == 0) {
-        const char *text = rc == QN_ELIMIT ? "records: the path selects more than 16 million nodes" : "out of memory";
-        return qn_fail(err, rc, "%s%s%s", where ? where : "", where ? ": " : "", text);
-    }
-    return qn_fail(err, rc, "%s%srecord %lu: %s", where ? where : "", where ? ", " : "",
-                   (unsigned long)rows->number + 1, rows->err.text);
-}
-
-static void note_found(const struct rows *rows)
-{
-    const struct qn_plan *plan = rows->plan;
-    for (size_t i = 0; i < plan->column_count; i++) {
-        if (rows->found[i]) atomic_store_explicit(&plan->found[i], true, memory_order_relaxed);
+    uint64_t before = qn_doc_replaced(page->doc);
+    begin_rows(page, qn_doc_bytes(page->doc), context);
+    if (page->rc == 0) {
+        page->rc = qn_records_all(&page->records, page->doc, make_record, page, &page->maker.err);
+        page->replaced = qn_doc_replaced(page->doc) - before;
     }
 }
 
-static int make_batch(struct rows *rows, uint64_t replaced, struct qn_batch **out, struct qn_err *err)
+int qn_convert_rows(struct qn_page *page, const struct qn_rows_context *context, struct qn_batch **out,
+                    struct qn_err *err)
 {
-    struct qn_emit *emit = &rows->emit;
-    struct qn_batch *batch = qn_batch_new();
-    if (!batch) return qn_fail(err, QN_ENOMEM, "out of memory");
-    int rc = qn_emit_bytes(emit, rows->doc, &batch->bytes, err);
-    if (rc == 0) rc = qn_failures_give(&rows->failures, batch, err);
-    if (rc < 0) {
-        qn_batch_unref(batch);
-        return rc;
-    }
-    batch->rows = emit->rows;
-    batch->row_count = emit->count;
-    batch->encoded_count = emit->encoded;
-    batch->record_count = rows->number;
-    batch->no_key = rows->no_key;
-    batch->no_owner = rows->no_owner;
-    batch->replaced = (size_t)replaced;
-    emit->rows = NULL;
-    *out = batch;
-    return 0;
-}
-
-static int open_rows(struct rows *rows)
-{
-    const struct qn_plan *plan = rows->plan;
-    const struct qn_bytes *page = qn_doc_bytes(rows->doc);
-    qn_emit_init(&rows->emit, plan);
-    if (plan->raw && plan->format == QN_FORMAT_NDJSON) {
-        qn_emit_slices(&rows->emit, qn_bytes_data(page), qn_bytes_size(page));
-    }
-    qn_failures_init(&rows->failures);
-    qn_scratch_init(&rows->scratch);
-    rows->values = qn_calloc(plan->column_count + 1, sizeof *rows->values);
-    rows->found = qn_calloc(plan->column_count + 1, sizeof *rows->found);
-    rows->selected = qn_calloc(plan->level_count, sizeof *rows->selected);
-    rows->selected_of = qn_calloc(plan->level_count, sizeof *rows->selected_of);
-    if (!rows->values || !rows->found || !rows->selected || !rows->selected_of) return QN_ENOMEM;
-    int rc = 0;
-    for (size_t i = 0; i < plan->level_count && rc == 0; i++) {
-        rows->selected_of[i] = QN_NONE;
-        if (plan->selections[i]) rc = qn_selected_init(&rows->selected[i], plan->selections[i]);
-    }
-    return rc;
-}
-
-static void close_rows(struct rows *rows)
-{
-    for (size_t i = 0; i < rows->plan->level_count && rows->selected; i++) qn_selected_free(&rows->selected[i]);
-    qn_free(rows->selected);
-    qn_free(rows->selected_of);
-    qn_free(rows->values);
-    qn_free(rows->found);
-    qn_scratch_free(&rows->scratch);
-    qn_failures_free(&rows->failures);
-    qn_emit_free(&rows->emit);
-}
-
-int qn_convert_rows(const struct qn_plan *plan, struct qn_doc *doc, const struct qn_rows_context *context,
-                    struct qn_batch **out, struct qn_err *err)
-{
-    struct rows rows = {.plan = plan, .doc = doc, .context = context};
-    uint64_t replaced = qn_doc_replaced(doc);
-    if (plan->has_transform && (!context->transform || !context->transform->apply)) {
+    *out = NULL;
+    if (page->plan->has_transform && (!context->transform || !context->transform->apply)) {
         return qn_fail(err, QN_EINVAL, "the plan has a transform, the context has none");
     }
-    int rc = open_rows(&rows);
-    if (rc == 0) rc = qn_records_walk(plan, doc, convert_record, &rows, &rows.err);
-    if (rc < 0)
-        rc = locate(&rows, rc, err);
-    else
-        rc = make_batch(&rows, qn_doc_replaced(doc) - replaced, out, err);
-    if (rc == 0) note_found(&rows);
-    close_rows(&rows);
-    return rc;
+    if (page->rows == UNMADE) make_rows(page, context);
+    if (page->rows == MAKING) finish_rows(page);
+    if (page->rc < 0) return tell(page, context->where, err);
+    *out = page->batch;
+    page->batch = NULL;
+    return 0;
+}
+
+/* pages */
+
+const struct qn_facts *qn_page_facts(const struct qn_page *page)
+{
+    return &page->facts;
+}
+
+struct qn_doc *qn_page_doc(const struct qn_page *page)
+{
+    return page->doc;
+}
+
+bool qn_page_ready(const struct qn_page *page)
+{
+    return page->rows == DONE;
+}
+
+void qn_page_read(struct qn_page *page)
+{
+    if (page->rows != DONE) return;
+    qn_doc_unref(page->doc);
+    page->doc = NULL;
+}
+
+void qn_page_free(struct qn_page *page)
+{
+    if (!page) return;
+    drop_rows(page);
+    qn_batch_unref(page->batch);
+    qn_records_free(&page->records);
+    qn_hasher_free(page->hasher);
+    qn_free(page->facts.facts);
+    qn_doc_unref(page->doc);
+    qn_plan_unref(page->plan);
+    qn_free(page);
 }

@@ -1,7 +1,10 @@
 /* convert.h - the two pure calls between a page's bytes and its rows.
  *
- *     index: bytes -> document and page facts      (also what accepts or refuses a body)
- *     rows:  document, plan, context -> batch
+ *     index: bytes -> page, with its facts      (also what accepts or refuses a body)
+ *     rows:  page -> batch
+ *
+ * Rows without a transform are made by the first call already, if it can be: the second one hands them out. What went
+ * wrong with them is told by the second one alone.
  *
  * A plan is compiled once on the main thread, reference-counted, shared by all workers; immutable after, except that it
  * knows which columns' paths have found something.
@@ -88,15 +91,9 @@ struct qn_facts {
     size_t record_count;  /* innermost records */
     size_t item_count;    /* records of the outermost level: what an API counts its pages by */
     size_t fact_count;
-    qn_node *facts;        /* in the order of the spec; freed by qn_facts_free */
+    qn_node *facts;        /* in the order of the spec */
     struct qn_hash digest; /* of the page's bytes: "seen before in this walk?" */
 };
-void qn_facts_free(struct qn_facts *facts);
-
-/* QN_ESYNTAX when the body is not JSON; the text says what it looks like instead ("HTML", "empty body", or the
- * position). On success *doc holds a reference on bytes. */
-int qn_convert_index(const struct qn_plan *plan, struct qn_bytes *bytes, struct qn_doc **doc, struct qn_facts *facts,
-                     struct qn_err *err);
 
 struct qn_record { /* what a transform sees */
     const struct qn_doc *doc;
@@ -125,9 +122,25 @@ struct qn_rows_context {
     const char *leaf;                     /* its name and the page's number, told with a record that failed; or NULL */
     uint64_t page;
 };
-/* QN_EINVAL (a value that its column cannot convert), QN_ESCRIPT, QN_ENOMEM, QN_ELIMIT. Nothing of a failed page
- * is kept. Raw lines without a line break within are not copied if nobody else holds the doc or its bytes: then line
- * ends are written into its text, and the doc can only be freed. With another on_error than stop, QN_EINVAL is a query
- * that cannot be right for any record, and QN_ESCRIPT does not happen. */
-int qn_convert_rows(const struct qn_plan *plan, struct qn_doc *doc, const struct qn_rows_context *context,
-                    struct qn_batch **out, struct qn_err *err);
+/* A page that was indexed. One thread at a time. */
+struct qn_page;
+
+/* QN_ESYNTAX when the body is not JSON; the text says what it looks like instead ("HTML", "empty body", or the
+ * position). The page holds a reference on bytes and on plan. context's transform is not used. */
+int qn_convert_index(struct qn_plan *plan, struct qn_bytes *bytes, const struct qn_rows_context *context,
+                     struct qn_page **out, struct qn_err *err);
+const struct qn_facts *qn_page_facts(const struct qn_page *page);
+/* What the facts' nodes are of, borrowed. Records may lack what is in them (doc.h: fold). */
+struct qn_doc *qn_page_doc(const struct qn_page *page);
+/* Are its rows made? Then qn_convert_rows takes no time. */
+bool qn_page_ready(const struct qn_page *page);
+/* Its facts have been read: the doc is let go of if nothing else needs it. */
+void qn_page_read(struct qn_page *page);
+void qn_page_free(struct qn_page *page); /* NULL is fine */
+
+/* Once a page. QN_EINVAL (a value that its column cannot convert), QN_ESCRIPT, QN_ENOMEM, QN_ELIMIT. Nothing of a
+ * failed page is kept. Raw lines without a line break within are not copied if nobody else holds the doc or its bytes:
+ * then line ends are written into its text, and records cannot be read any more. With another on_error than stop,
+ * QN_EINVAL is a query that cannot be right for any record, and QN_ESCRIPT does not happen. */
+int qn_convert_rows(struct qn_page *page, const struct qn_rows_context *context, struct qn_batch **out,
+                    struct qn_err *err);

@@ -128,6 +128,18 @@ static int compile_selections(struct qn_plan *plan, struct qn_err *err)
     return rc < 0 ? no_memory(err) : 0;
 }
 
+/* May the rows be made while a page is indexed, and what may then be forgotten? */
+static void find_array(struct qn_plan *plan)
+{
+    int depth = plan->present ? qn_path_names(plan->present, plan->array_names, QN_PLAN_MAX_NAMES) : -1;
+    if (depth < 0 || plan->has_transform) return;
+    plan->early = plan->fold = true;
+    plan->array_depth = (size_t)depth;
+    for (size_t i = 0; i < plan->fact_count; i++) {
+        if (!qn_path_apart(plan->facts[i], plan->present)) plan->fold = false;
+    }
+}
+
 static int check_shape(const struct qn_plan_spec *spec, struct qn_err *err)
 {
     if (!spec->raw && spec->column_count == 0) {
@@ -166,6 +178,7 @@ int qn_plan_new(const struct qn_plan_spec *spec, struct qn_plan **out, struct qn
     }
     for (size_t i = 0; i < spec->column_count && rc == 0; i++) rc = compile_column(plan, spec, i, err);
     if (rc == 0) rc = compile_selections(plan, err);
+    if (rc == 0) find_array(plan);
     if (rc < 0) {
         qn_plan_unref(plan);
         return rc;

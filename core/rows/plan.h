@@ -5,11 +5,18 @@
 
 #include "rows/column.h"
 
+#define QN_PLAN_MAX_NAMES 8 /* a longer way to the records is none that is watched */
+
 struct qn_plan {
     atomic_uint references;
     struct qn_path **records; /* outermost level first */
     size_t level_count;
     struct qn_path *present; /* the outermost path without a trailing wildcard: is the array there? NULL: same path */
+    bool early; /* the outermost records are the elements of an array that these names lead to, and nothing waits for
+                 * all of the page: rows can be made while it is indexed */
+    struct qn_span array_names[QN_PLAN_MAX_NAMES]; /* of `present` */
+    size_t array_depth;
+    bool fold; /* no fact reads what is in a record */
     struct qn_path *key, *owner;
     struct qn_path **facts;
     char **fact_names;

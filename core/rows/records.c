@@ -3,14 +3,29 @@
 #include "base/mem.h"
 
 struct walk {
+    struct qn_records *records;
     const struct qn_plan *plan;
     const struct qn_doc *doc;
-    struct qn_nodes *lists; /* one node list a level */
-    qn_node *levels;
     int (*visit)(void *context, const qn_node *levels);
     void *context;
     struct qn_err *err; /* NULL: a query that cannot be right is overlooked */
 };
+
+int qn_records_init(struct qn_records *records, const struct qn_plan *plan)
+{
+    records->plan = plan;
+    records->lists = qn_calloc(plan->level_count, sizeof *records->lists);
+    records->levels = qn_calloc(plan->level_count, sizeof *records->levels);
+    for (size_t i = 0; i < plan->level_count && records->lists; i++) qn_nodes_init(&records->lists[i]);
+    return records->lists && records->levels ? 0 : QN_ENOMEM;
+}
+
+void qn_records_free(struct qn_records *records)
+{
+    for (size_t i = 0; records->lists && i < records->plan->level_count; i++) qn_nodes_free(&records->lists[i]);
+    qn_free(records->lists);
+    qn_free(records->levels);
+}
 
 /* Does a level stop at an array, where the next one looks for members? Without a word there would be no records. An
  * empty array is what some APIs send for an empty object. */
@@ -20,37 +35,39 @@ static bool stops_short(const struct walk *walk, size_t level, qn_node node)
            qn_path_singular(walk->plan->records[level]) && qn_path_of_object(walk->plan->records[level + 1]);
 }
 
+static int descend(struct walk *walk, size_t level, qn_node from);
+
+/* A record of this level: a record, or where those of the next level are. */
+static int reach(struct walk *walk, size_t level, qn_node node)
+{
+    walk->records->levels[level] = node;
+    if (level + 1 == walk->plan->level_count) return walk->visit(walk->context, walk->records->levels);
+    if (!stops_short(walk, level, node)) return descend(walk, level + 1, node);
+    return qn_fail(walk->err, QN_EINVAL,
+                   "records[%zu]: the path selects the array itself; end it in [*] for its elements", level + 1);
+}
+
 /* As deep as the query has levels of records, which its author wrote by hand. */
 static int descend(struct walk *walk, size_t level, qn_node from)
 {
-    struct qn_nodes *list = &walk->lists[level];
+    struct qn_nodes *list = &walk->records->lists[level];
     int rc = qn_path_select(walk->plan->records[level], walk->doc, from, list);
-    for (size_t i = 0; i < list->count && rc >= 0; i++) {
-        walk->levels[level] = list->nodes[i];
-        if (level + 1 == walk->plan->level_count)
-            rc = walk->visit(walk->context, walk->levels);
-        else if (stops_short(walk, level, list->nodes[i])) {
-            rc = qn_fail(walk->err, QN_EINVAL,
-                         "records[%zu]: the path selects the array itself; end it in [*] for its elements", level + 1);
-        } else
-            rc = descend(walk, level + 1, list->nodes[i]);
-    }
+    for (size_t i = 0; i < list->count && rc >= 0; i++) rc = reach(walk, level, list->nodes[i]);
     return rc;
 }
 
-int qn_records_walk(const struct qn_plan *plan, const struct qn_doc *doc,
-                    int (*visit)(void *context, const qn_node *levels), void *context, struct qn_err *err)
+int qn_records_all(struct qn_records *records, const struct qn_doc *doc,
+                   int (*visit)(void *context, const qn_node *levels), void *context, struct qn_err *err)
 {
-    struct walk walk = {plan, doc, NULL, NULL, visit, context, err};
-    walk.lists = qn_calloc(plan->level_count, sizeof *walk.lists);
-    walk.levels = qn_calloc(plan->level_count, sizeof *walk.levels);
-    int rc = walk.lists && walk.levels ? 0 : QN_ENOMEM;
-    for (size_t i = 0; i < plan->level_count && walk.lists; i++) qn_nodes_init(&walk.lists[i]);
-    if (rc == 0) rc = descend(&walk, 0, QN_ROOT);
-    for (size_t i = 0; i < plan->level_count && walk.lists; i++) qn_nodes_free(&walk.lists[i]);
-    qn_free(walk.lists);
-    qn_free(walk.levels);
-    return rc;
+    struct walk walk = {records, records->plan, doc, visit, context, err};
+    return descend(&walk, 0, QN_ROOT);
+}
+
+int qn_records_below(struct qn_records *records, const struct qn_doc *doc, qn_node item,
+                     int (*visit)(void *context, const qn_node *levels), void *context, struct qn_err *err)
+{
+    struct walk walk = {records, records->plan, doc, visit, context, err};
+    return reach(&walk, 0, item);
 }
 
 /* A text or a number where records are promised is no answer; null and an empty array are: there are none. */

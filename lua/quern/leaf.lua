@@ -31,14 +31,18 @@ function M.new(run, id)
   return { id = id, chunk = chunk, label = run.tag and run.tag .. " " .. chunk.id or chunk.id, received = 0, pages = 0 }
 end
 
-local function where(leaf, page)
-  return ("leaf %s page %d"):format(leaf.label, page)
+-- What the workers are told of a page.
+local function place_of(run, leaf, page)
+  return {
+    where = ("leaf %s page %d"):format(leaf.label, page), label = leaf.label, leaf = leaf.id, page = page,
+    chunk = run:chunk_json(leaf.chunk),
+  }
 end
 
 -- Accepts a body (then the fetch has ended) or says why not; a refusal is retried as the failure table says.
-local function accept(run, response)
+local function accept(run, response, place)
   if response.status == 204 then return { present = false, count = 0, items = 0, values = {} } end
-  local facts, err = run.workers:index(response.body)
+  local facts, err = run.workers:index(response.body, place)
   if not facts then return nil, err end
   if not facts.present and not run.query.pages.missing_ok then
     return nil, errors.new("body", ("the answer has no records at %s"):format(run.query.records[1]))
@@ -49,11 +53,12 @@ end
 local function read_page(run, leaf, request)
   local cost = run.window:enter(leaf)
   local started = task.now()
+  local place = place_of(run, leaf, leaf.pages + 1)
   local response, err = run.client:send(request, {
     leaf = leaf.label,
     classify = run.query.classify,
     empty_ok = run.query.pages.missing_ok,
-    accept = function(answer) return accept(run, answer) end,
+    accept = function(answer) return accept(run, answer, place) end,
   })
   if not response then
     run.window:leave(leaf, cost)
@@ -70,7 +75,7 @@ local function read_page(run, leaf, request)
   local values = facts.values or {}
   values.total = run.query.total and math.tointeger(values.total) or nil
   return {
-    number = leaf.pages, present = facts.present, count = facts.count, items = facts.items, digest = facts.digest, doc = facts.doc,
+    number = leaf.pages, present = facts.present, count = facts.count, items = facts.items, digest = facts.digest, doc = facts.doc, place = place,
     values = values, headers = response.headers, null = json.null, cost = cost,
     reach = function(following) return run.client:reach(following) end,
     resolve = function(link) return run.client:resolve(link, response.url) end,
@@ -78,9 +83,7 @@ local function read_page(run, leaf, request)
 end
 
 local function convert(run, leaf, page)
-  local batch, err = run.workers:rows(page.doc, {
-    where = where(leaf, page.number), label = leaf.label, leaf = leaf.id, page = page.number, chunk = run:chunk_json(leaf.chunk),
-  })
+  local batch, err = run.workers:rows(page.doc, page.place)
   if not batch then error(err, 0) end
   run:arrived(leaf, page.number)
   local added, add_err = run.sequencer:add(leaf.id, page.number, batch)

@@ -69,6 +69,51 @@ static void check_minified(const struct qn_doc *doc, size_t values, struct qn_bu
     qn_bytes_unref(bytes);
 }
 
+struct seen {
+    struct qn_buf *out;
+    size_t elements, values;
+};
+
+static void see(void *self, const struct qn_doc *doc, qn_node element)
+{
+    struct seen *seen = self;
+    seen->elements++;
+    seen->values += walk(doc, element, seen->out);
+}
+
+static void forget(void *self)
+{
+    struct seen *seen = self;
+    seen->elements = seen->values = 0;
+}
+
+/* A text that is watched is the same document, refused for the same, and shows what is in the array. */
+static void check_watched(struct qn_bytes *bytes, const struct qn_doc *plain, const struct qn_err *why, size_t names,
+                          bool fold, struct qn_buf *out)
+{
+    static const struct qn_span way[] = {{"a", 1}, {"b", 1}};
+    struct seen seen = {.out = out};
+    struct qn_doc_watch watch = {
+        .names = way, .count = names, .fold = fold, .element = see, .forget = forget, .self = &seen};
+    struct qn_doc *doc;
+    struct qn_err err = {0};
+    qn_node array = QN_ROOT;
+    int rc = qn_doc_parse_watched(bytes, &watch, &doc, &err);
+    REQUIRE((rc == 0) == (plain != NULL) && (rc == 0 || err.offset == why->offset));
+    if (rc < 0) return;
+    bool there = true;
+    for (size_t i = 0; i < names && there; i++) there = qn_doc_find(plain, array, way[i].data, 1, &array);
+    there = there && qn_doc_kind(plain, array) == QN_ARRAY;
+    REQUIRE(watch.shown == there);
+    if (there) REQUIRE(seen.elements == qn_doc_count(plain, array) && seen.values + 1 == walk(plain, array, out));
+    if (!fold || !there) {
+        REQUIRE(doc->count == plain->count || fold); /* a duplicate that was shown is folded, too */
+    } else {
+        REQUIRE(doc->count <= plain->count && qn_doc_span(doc, QN_ROOT).size == qn_doc_span(plain, QN_ROOT).size);
+    }
+    qn_doc_unref(doc);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -87,6 +132,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_minified(doc, walk(doc, QN_ROOT, &out), &out);
         qn_buf_free(&out);
     }
+    struct qn_buf out;
+    qn_buf_init(&out, QN_BUF_NO_CAP);
+    for (size_t i = 0; i < 6; i++) check_watched(bytes, rc < 0 ? NULL : doc, &err, i / 2, i % 2, &out);
+    qn_buf_free(&out);
     qn_doc_unref(doc);
     qn_doc_unref(slow);
     qn_bytes_unref(bytes);

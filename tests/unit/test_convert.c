@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "json/write.h"
 #include "rows/convert.h"
 #include "rows/plan.h"
 #include "rows/text.h"
@@ -27,28 +28,25 @@ static struct qn_plan *plan_of(const struct qn_plan_spec *spec)
     return plan;
 }
 
-static int index_text(const struct qn_plan *plan, const char *text, struct qn_doc **doc, struct qn_facts *facts,
-                      struct qn_err *err)
+static int index_text(struct qn_plan *plan, const char *text, struct qn_page **page, struct qn_err *err)
 {
     struct qn_bytes *bytes = qn_bytes_new(text, strlen(text));
     if (!bytes) return qn_fail(err, QN_ENOMEM, "out of memory");
-    int rc = qn_convert_index(plan, bytes, doc, facts, err);
+    int rc = qn_convert_index(plan, bytes, &(struct qn_rows_context){0}, page, err);
     qn_bytes_unref(bytes);
     return rc;
 }
 
-static struct qn_batch *rows_of(const struct qn_plan *plan, const char *text, const struct qn_transform *transform)
+static struct qn_batch *rows_of(struct qn_plan *plan, const char *text, const struct qn_transform *transform)
 {
     struct qn_err err = {0};
-    struct qn_doc *doc = NULL;
-    struct qn_facts facts;
+    struct qn_page *page = NULL;
     struct qn_batch *batch = NULL;
     struct qn_rows_context context = {.transform = transform};
-    if (index_text(plan, text, &doc, &facts, &err) < 0) fail_msg("%s", err.text);
-    if (qn_convert_rows(plan, doc, &context, &batch, &err) < 0) fail_msg("%s", err.text);
-    assert_int_equal(batch->record_count, facts.record_count);
-    qn_facts_free(&facts);
-    qn_doc_unref(doc);
+    if (index_text(plan, text, &page, &err) < 0) fail_msg("%s", err.text);
+    if (qn_convert_rows(page, &context, &batch, &err) < 0) fail_msg("%s", err.text);
+    assert_int_equal(batch->record_count, qn_page_facts(page)->record_count);
+    qn_page_free(page);
     return batch;
 }
 
@@ -82,13 +80,12 @@ static void test_index_says_what_a_body_is(void **state)
     struct qn_plan *plan =
         plan_of(&(struct qn_plan_spec){.records = items, .record_levels = 1, .columns = columns, .column_count = 1});
     struct qn_err err = {0};
-    struct qn_doc *doc = NULL;
-    struct qn_facts facts;
+    struct qn_page *page = NULL;
     for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
-        assert_int_equal(index_text(plan, samples[i].body, &doc, &facts, &err), QN_ESYNTAX);
+        assert_int_equal(index_text(plan, samples[i].body, &page, &err), QN_ESYNTAX);
         assert_string_equal(err.text, samples[i].error);
     }
-    assert_int_equal(index_text(plan, "{\"items\":[1,2", &doc, &facts, &err), QN_ESYNTAX);
+    assert_int_equal(index_text(plan, "{\"items\":[1,2", &page, &err), QN_ESYNTAX);
     assert_ptr_equal(strstr(err.text, "the body is not JSON: "), err.text);
     assert_non_null(strstr(err.text, " at byte "));
     qn_plan_unref(plan);
@@ -123,17 +120,16 @@ static void test_presence_and_counts(void **state)
     };
     for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
         struct qn_err err = {0};
-        struct qn_doc *doc = NULL;
-        struct qn_facts facts;
+        struct qn_page *page = NULL;
         struct qn_plan *plan = plan_of(&(struct qn_plan_spec){
             .records = &samples[i].path, .record_levels = 1, .raw = true, .format = QN_FORMAT_NDJSON});
-        assert_int_equal(index_text(plan, samples[i].body, &doc, &facts, &err), 0);
-        if (facts.records_present != samples[i].present || facts.record_count != samples[i].count) {
-            fail_msg("%s of %s: present %d, count %zu", samples[i].path, samples[i].body, facts.records_present,
-                     facts.record_count);
+        assert_int_equal(index_text(plan, samples[i].body, &page, &err), 0);
+        const struct qn_facts *facts = qn_page_facts(page);
+        if (facts->records_present != samples[i].present || facts->record_count != samples[i].count) {
+            fail_msg("%s of %s: present %d, count %zu", samples[i].path, samples[i].body, facts->records_present,
+                     facts->record_count);
         }
-        qn_facts_free(&facts);
-        qn_doc_unref(doc);
+        qn_page_free(page);
         qn_plan_unref(plan);
     }
 }
@@ -144,21 +140,19 @@ static void test_facts(void **state)
     struct qn_fact_spec wanted[] = {{"total", "$.totalHits"}, {"next", "$.nextUri"}};
     struct qn_plan *plan = plan_of(&(struct qn_plan_spec){
         .records = items, .record_levels = 1, .facts = wanted, .fact_count = 2, .raw = true, .format = QN_FORMAT_JSON});
-    struct qn_doc *a = NULL, *b = NULL;
-    struct qn_facts first, second;
+    struct qn_page *a = NULL, *b = NULL;
     struct qn_err err = {0};
     int64_t total;
-    assert_int_equal(index_text(plan, "{\"totalHits\":12,\"items\":[]}", &a, &first, &err), 0);
-    assert_int_equal(index_text(plan, "{\"totalHits\":13,\"items\":[]}", &b, &second, &err), 0);
-    assert_int_equal(first.fact_count, 2);
-    assert_int_equal(qn_doc_integer(a, first.facts[0], &total), QN_INTEGER_EXACT);
+    assert_int_equal(index_text(plan, "{\"totalHits\":12,\"items\":[]}", &a, &err), 0);
+    assert_int_equal(index_text(plan, "{\"totalHits\":13,\"items\":[]}", &b, &err), 0);
+    const struct qn_facts *first = qn_page_facts(a), *second = qn_page_facts(b);
+    assert_int_equal(first->fact_count, 2);
+    assert_int_equal(qn_doc_integer(qn_page_doc(a), first->facts[0], &total), QN_INTEGER_EXACT);
     assert_int_equal(total, 12);
-    assert_true(first.facts[1] == QN_NONE);
-    assert_true(first.digest.hi != second.digest.hi || first.digest.lo != second.digest.lo);
-    qn_facts_free(&first);
-    qn_facts_free(&second);
-    qn_doc_unref(a);
-    qn_doc_unref(b);
+    assert_true(first->facts[1] == QN_NONE);
+    assert_true(first->digest.hi != second->digest.hi || first->digest.lo != second->digest.lo);
+    qn_page_free(a);
+    qn_page_free(b);
     qn_plan_unref(plan);
 }
 
@@ -167,16 +161,14 @@ static void test_items(void **state)
 {
     static const char *const levels[] = {"$.results[*]", "$.data[*]"};
     struct qn_err err = {0};
-    struct qn_doc *doc = NULL;
-    struct qn_facts facts;
+    struct qn_page *page = NULL;
     (void)state;
     struct qn_plan *plan =
         plan_of(&(struct qn_plan_spec){.records = levels, .record_levels = 2, .raw = true, .format = QN_FORMAT_NDJSON});
-    assert_int_equal(index_text(plan, "{\"results\":[{\"data\":[1,2]},{\"data\":[]},{}]}", &doc, &facts, &err), 0);
-    assert_int_equal(facts.record_count, 2);
-    assert_int_equal(facts.item_count, 3);
-    qn_facts_free(&facts);
-    qn_doc_unref(doc);
+    assert_int_equal(index_text(plan, "{\"results\":[{\"data\":[1,2]},{\"data\":[]},{}]}", &page, &err), 0);
+    assert_int_equal(qn_page_facts(page)->record_count, 2);
+    assert_int_equal(qn_page_facts(page)->item_count, 3);
+    qn_page_free(page);
     qn_plan_unref(plan);
 }
 
@@ -274,20 +266,19 @@ static bool raw_lines(const char *path, const char *body, bool shared, const cha
     struct qn_plan *plan =
         plan_of(&(struct qn_plan_spec){.records = paths, .record_levels = 1, .raw = true, .format = QN_FORMAT_NDJSON});
     struct qn_err err = {0};
-    struct qn_doc *doc = NULL;
-    struct qn_facts facts;
+    struct qn_page *page = NULL;
     struct qn_batch *batch = NULL;
     struct qn_rows_context context = {0};
-    assert_int_equal(index_text(plan, body, &doc, &facts, &err), 0);
-    const char *page = qn_bytes_data(qn_doc_bytes(doc));
+    assert_int_equal(index_text(plan, body, &page, &err), 0);
+    struct qn_doc *doc = qn_page_doc(page);
+    const char *text = qn_bytes_data(qn_doc_bytes(doc));
     if (shared) qn_doc_ref(doc);
-    if (qn_convert_rows(plan, doc, &context, &batch, &err) < 0) fail_msg("%s", err.text);
+    if (qn_convert_rows(page, &context, &batch, &err) < 0) fail_msg("%s", err.text);
     assert_bytes(batch, wanted);
-    bool in_place = qn_bytes_data(batch->bytes) == page;
-    if (shared) assert_string_equal(page, body); /* whoever holds it sees the page as it came */
+    bool in_place = qn_bytes_data(batch->bytes) == text;
+    if (shared) assert_string_equal(text, body); /* whoever holds it sees the page as it came */
     if (shared) qn_doc_unref(doc);
-    qn_facts_free(&facts);
-    qn_doc_unref(doc);
+    qn_page_free(page);
     qn_batch_unref(batch);
     qn_plan_unref(plan);
     return in_place;
@@ -396,19 +387,17 @@ static void test_transform(void **state)
     qn_plan_unref(plan);
 }
 
-static void expect_rows_error(const struct qn_plan *plan, const char *body, const struct qn_rows_context *context,
-                              int code, const char *text)
+static void expect_rows_error(struct qn_plan *plan, const char *body, const struct qn_rows_context *context, int code,
+                              const char *text)
 {
     struct qn_err err = {0};
-    struct qn_doc *doc = NULL;
-    struct qn_facts facts;
+    struct qn_page *page = NULL;
     struct qn_batch *batch = NULL;
-    assert_int_equal(index_text(plan, body, &doc, &facts, &err), 0);
-    assert_int_equal(qn_convert_rows(plan, doc, context, &batch, &err), code);
+    assert_int_equal(index_text(plan, body, &page, &err), 0);
+    assert_int_equal(qn_convert_rows(page, context, &batch, &err), code);
     assert_null(batch);
     assert_string_equal(err.text, text);
-    qn_facts_free(&facts);
-    qn_doc_unref(doc);
+    qn_page_free(page);
 }
 
 static void test_errors_name_record_and_column(void **state)
@@ -531,12 +520,98 @@ static void test_plans_refused(void **state)
     assert_int_equal(qn_mem_blocks(), blocks);
 }
 
+/* Records whose nodes, forgotten once they were rows, have the numbers of others: each level is read anew. */
+static void test_rows_made_early(void **state)
+{
+    static const char *const levels[] = {"$.r[*]", "$.d[*]"};
+    static const char *const bodies[] = {
+        "{\"r\":[{\"g\":1,\"d\":[{\"k\":1}]},{\"d\":[{\"x\":7,\"k\":2}]},{\"d\":[]},{\"g\":3,\"d\":[{\"k\":3},{\"k\":4}"
+        "]}]}",
+        "{\"r\":[{\"g\":9,\"d\":[{\"k\":9}]}],\"r\":[{\"g\":1,\"d\":[{\"k\":1}]},{\"d\":[{\"x\":7,\"k\":2}]},"
+        "{\"g\":3,\"d\":[{\"k\":3},{\"k\":4}]}]}",
+        /* no array to be watched, but records all the same */
+        "{\"r\":{\"x\":{\"g\":1,\"d\":[{\"k\":1}]},\"y\":{\"d\":[{\"x\":7,\"k\":2}]},\"z\":{\"g\":3,\"d\":[{\"k\":3},"
+        "{\"k\":4}]}}}",
+    };
+    struct qn_column_spec columns[] = {
+        {.name = "g", .path = "$.g", .round = -1, .level = 1},
+        {.name = "k", .path = "$.k", .round = -1},
+    };
+    struct qn_plan *plan = plan_of(&(struct qn_plan_spec){
+        .records = levels, .record_levels = 2, .columns = columns, .column_count = 2, .key = "$.k"});
+    (void)state;
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        struct qn_batch *batch = rows_of(plan, bodies[i], NULL);
+        assert_bytes(batch, "1,1\r\n,2\r\n3,3\r\n3,4\r\n");
+        for (size_t row = 1; row < batch->row_count; row++) assert_false(same_key(batch, 0, row));
+        qn_batch_unref(batch);
+    }
+    qn_plan_unref(plan);
+}
+
+/* A body that ends too soon is refused, whatever its first records are; a record that fails is told of later, when the
+ * page's facts have been heard. */
+static void test_which_error_comes_first(void **state)
+{
+    struct qn_column_spec columns[] = {{.name = "n", .path = "$.n", .as = QN_AS_INTEGER, .round = -1}};
+    struct qn_fact_spec total[] = {{"total", "$.total"}};
+    struct qn_plan *plan = plan_of(&(struct qn_plan_spec){
+        .records = items, .record_levels = 1, .columns = columns, .column_count = 1, .facts = total, .fact_count = 1});
+    struct qn_page *page = NULL;
+    struct qn_batch *batch = NULL;
+    struct qn_err err = {0};
+    (void)state;
+    assert_int_equal(index_text(plan, "{\"items\":[{\"n\":\"x\"},{\"n\":1}", &page, &err), QN_ESYNTAX);
+    assert_non_null(strstr(err.text, "the body is not JSON"));
+    assert_int_equal(index_text(plan, "{\"items\":[{\"n\":1},{\"n\":\"x\"},{\"n\":2}],\"total\":3}", &page, &err), 0);
+    const struct qn_facts *facts = qn_page_facts(page);
+    assert_int_equal(facts->record_count, 3);
+    assert_int_equal(facts->item_count, 3);
+    assert_true(facts->facts[0] != QN_NONE);
+    assert_int_equal(qn_convert_rows(page, &(struct qn_rows_context){.where = "here"}, &batch, &err), QN_EINVAL);
+    assert_null(batch);
+    assert_ptr_equal(strstr(err.text, "here, record 2: column 'n'"), err.text);
+    qn_page_free(page);
+    qn_plan_unref(plan);
+}
+
+/* A fact may stand in a record, which is kept whole then, and in any other place. */
+static void test_facts_in_records(void **state)
+{
+    static const char *const paths[] = {"$.items[-1].id", "$.items", "$", "$.items[0]", "$.other.items[0].id"};
+    static const char *const wanted[] = {"2", "[{\"id\":1},{\"id\":2}]", NULL, "{\"id\":1}", "3"};
+    static const char body[] = "{\"items\":[{\"id\":1},{\"id\":2}],\"other\":{\"items\":[{\"id\":3}]}}";
+    (void)state;
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        struct qn_column_spec columns[] = {CSV_COLUMN("id", "$.id")};
+        struct qn_fact_spec fact[] = {{"fact", paths[i]}};
+        struct qn_plan *plan = plan_of(&(struct qn_plan_spec){.records = items,
+                                                              .record_levels = 1,
+                                                              .columns = columns,
+                                                              .column_count = 1,
+                                                              .facts = fact,
+                                                              .fact_count = 1});
+        struct qn_page *page = NULL;
+        struct qn_buf text;
+        qn_buf_init(&text, QN_BUF_NO_CAP);
+        assert_int_equal(index_text(plan, body, &page, NULL), 0);
+        assert_true(qn_page_ready(page));
+        assert_int_equal(qn_json_minified(&text, qn_page_doc(page), qn_page_facts(page)->facts[0]), 0);
+        assert_string_equal(qn_buf_cstr(&text), wanted[i] ? wanted[i] : body);
+        qn_page_read(page);
+        assert_null(qn_page_doc(page));
+        qn_buf_free(&text);
+        qn_page_free(page);
+        qn_plan_unref(plan);
+    }
+}
+
 /* The whole way from plan to batch; 0 or the first failure. */
-static int whole_way(void)
+static int whole_way(bool with_transform)
 {
     static const char *const levels[] = {"$.r[*]", "$.d[*]"};
     static const char body[] = "{\"n\":1,\"r\":[{\"g\":\"\\u0041\",\"d\":[{\"k\":\"\\u0042\",\"t\":\"2024-01-01T00:00:"
-                               "00Z\",\"l\":[1,2.5]},{\"k\":2}]}]}";
+                               "00Z\",\"l\":[1,2.5]},{\"k\":2}]}],\"r\":[{\"d\":[{\"k\":3}]}]}";
     struct qn_column_spec columns[] = {
         {.name = "g", .path = "$.g", .round = -1, .level = 1, .default_json = "\"none\""},
         {.name = "sum", .path = "$.l[*]", .reduce = QN_REDUCE_SUM, .scale = 0.5, .round = 1},
@@ -552,37 +627,34 @@ static int whole_way(void)
                                 .owner = "$.t",
                                 .facts = facts_wanted,
                                 .fact_count = 1,
-                                .has_transform = true,
+                                .has_transform = with_transform,
                                 .format = QN_FORMAT_NDJSON};
     struct qn_err err = {0};
     struct qn_plan *plan = NULL;
-    struct qn_doc *doc = NULL;
-    struct qn_facts facts;
+    struct qn_page *page = NULL;
     struct qn_batch *batch = NULL;
     int calls = 0;
     struct qn_transform transform = {&calls, repeat};
     int rc = qn_plan_new(&spec, &plan, &err);
     if (rc < 0) return rc;
-    rc = index_text(plan, body, &doc, &facts, &err);
+    rc = index_text(plan, body, &page, &err);
     if (rc == 0) {
-        rc = qn_convert_rows(plan, doc, &(struct qn_rows_context){.transform = &transform}, &batch, &err);
-        qn_facts_free(&facts);
-        qn_doc_unref(doc);
+        rc = qn_convert_rows(page, &(struct qn_rows_context){.transform = &transform}, &batch, &err);
+        qn_page_free(page);
         qn_batch_unref(batch);
     }
     qn_plan_unref(plan);
     return rc;
 }
 
-static void test_memory_that_runs_out(void **state)
+static void run_out_of_memory(bool with_transform)
 {
-    (void)state;
     size_t blocks = qn_mem_blocks(), bytes = qn_mem_current();
     int rc = QN_ENOMEM;
     uint64_t n = 0;
     while (rc != 0) {
         qn_mem_fail_after(++n);
-        rc = whole_way();
+        rc = whole_way(with_transform);
         qn_mem_fail_after(0);
         if (rc != 0 && rc != QN_ENOMEM) fail_msg("allocation %lu: %s", (unsigned long)n, qn_err_name(rc));
         if (qn_mem_blocks() != blocks || qn_mem_current() != bytes)
@@ -590,6 +662,13 @@ static void test_memory_that_runs_out(void **state)
         assert_true(n < 10000);
     }
     assert_true(n > 20);
+}
+
+static void test_memory_that_runs_out(void **state)
+{
+    (void)state;
+    run_out_of_memory(true);
+    run_out_of_memory(false);
 }
 
 int main(void)
@@ -602,6 +681,9 @@ int main(void)
         cmocka_unit_test(test_levels),
         cmocka_unit_test(test_keys_and_owners),
         cmocka_unit_test(test_raw),
+        cmocka_unit_test(test_rows_made_early),
+        cmocka_unit_test(test_which_error_comes_first),
+        cmocka_unit_test(test_facts_in_records),
         cmocka_unit_test(test_raw_in_place),
         cmocka_unit_test(test_one_line),
         cmocka_unit_test(test_json_rows),

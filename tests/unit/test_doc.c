@@ -9,7 +9,9 @@
 
 #include "base/mem.h"
 #include "json/doc_internal.h"
+#include "json/write.h"
 #include "json/utf8.h"
+#include "json/write.h"
 
 static int parse(const char *text, size_t size, qn_index_scan *scan, struct qn_doc **doc, struct qn_err *err)
 {
@@ -316,6 +318,153 @@ static void numbers(void **state)
     check_number("2.2250738585072014e-308", QN_INTEGER_NOT_ONE, 0, 2.2250738585072014e-308, true);
 }
 
+struct seen {
+    char text[256];
+    size_t size;
+};
+
+static void see(void *self, const struct qn_doc *doc, qn_node element)
+{
+    struct seen *seen = self;
+    struct qn_buf minified;
+    qn_buf_init(&minified, QN_BUF_NO_CAP);
+    assert_int_equal(qn_json_minified(&minified, doc, element), 0); /* its nodes are there */
+    seen->size += (size_t)snprintf(seen->text + seen->size, sizeof seen->text - seen->size, "%s%s",
+                                   seen->size > 0 ? " | " : "", qn_buf_cstr(&minified));
+    qn_buf_free(&minified);
+}
+
+static void forget(void *self)
+{
+    *(struct seen *)self = (struct seen){0};
+}
+
+/* Shows the array that the names lead to; the text of what was shown, "-" if there was none. */
+static const char *shown(const char *text, size_t names, bool fold, struct qn_doc **doc, struct qn_err *err)
+{
+    static const struct qn_span way[] = {{"a", 1}, {"b", 1}};
+    static struct seen seen;
+    struct qn_doc_watch watch = {
+        .names = way, .count = names, .fold = fold, .element = see, .forget = forget, .self = &seen};
+    struct qn_bytes *bytes = qn_bytes_new(text, strlen(text));
+    forget(&seen);
+    int rc = qn_doc_parse_watched(bytes, &watch, doc, err);
+    qn_bytes_unref(bytes);
+    if (rc < 0) return "refused";
+    return watch.shown ? seen.text : "-";
+}
+
+static void watched(void **state)
+{
+    static const struct {
+        size_t names;
+        const char *text, *wanted;
+    } samples[] = {
+        {0, "[1, {\"a\" : [2]}, [], \"x\"]", "1 | {\"a\":[2]} | [] | \"x\""},
+        {0, "[]", ""},
+        {0, " [ ] ", ""},
+        {0, "{}", "-"},
+        {0, "1", "-"},
+        {1, "{\"a\":[1,2]}", "1 | 2"},
+        {1, "{\"c\":[0],\"a\": [ {} , {\"a\":[3]} ] ,\"d\":{\"a\":[4]}}", "{} | {\"a\":[3]}"},
+        {1, "{\"\\u0061\":[1]}", "1"},
+        {1, "{\"a\":{}}", "-"},
+        {1, "{\"a\":null,\"c\":1}", "-"},
+        {1, "{}", "-"},
+        {1, "[{\"a\":[1]}]", "-"},
+        {1, "{\"a\":[1],\"a\":[2,3]}", "2 | 3"},
+        {1, "{\"a\":[1],\"c\":0,\"a\":null}", "-"},
+        {2, "{\"a\":{\"b\":[1,2]},\"b\":[3]}", "1 | 2"},
+        {2, "{\"a\":{\"b\":[1]},\"a\":{\"c\":[2]}}", "-"},
+        {2, "{\"a\":{\"b\":[1]},\"a\":{\"b\":[4],\"b\":[5]}}", "5"},
+        {2, "{\"a\":[{\"b\":[1]}]}", "-"},
+    };
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof samples / sizeof *samples; i++) {
+        const char *text = samples[i / 2].text;
+        struct qn_doc *doc = NULL, *plain = NULL;
+        struct qn_err err = {0};
+        const char *seen = shown(text, samples[i / 2].names, i % 2, &doc, &err);
+        if (strcmp(seen, samples[i / 2].wanted) != 0) fail_msg("%s: saw %s", text, seen);
+        assert_int_equal(parse(text, strlen(text), NULL, &plain, &err), 0);
+        if (i % 2 == 0) {
+            assert_int_equal(doc->count, plain->count);
+            assert_memory_equal(doc->nodes, plain->nodes, doc->count * sizeof *doc->nodes);
+        }
+        qn_doc_unref(doc);
+        qn_doc_unref(plain);
+    }
+}
+
+/* Of what was folded the ends remain, and everything else is as it was. */
+static void folded(void **state)
+{
+    struct qn_doc *doc = NULL;
+    qn_node array, total, next;
+    int64_t n;
+    (void)state;
+    assert_string_equal(shown("{\"a\":[{\"x\":[1,2]},7,[3]],\"c\":9}", 1, true, &doc, NULL), "{\"x\":[1,2]} | 7 | [3]");
+    assert_true(qn_doc_find(doc, QN_ROOT, "a", 1, &array) && qn_doc_find(doc, QN_ROOT, "c", 1, &total));
+    assert_int_equal(qn_doc_integer(doc, total, &n), QN_INTEGER_EXACT);
+    assert_int_equal(n, 9);
+    assert_int_equal(qn_doc_count(doc, array), 3);
+    assert_int_equal(qn_doc_span(doc, array).size, strlen("[{\"x\":[1,2]},7,[3]]"));
+    next = qn_doc_first(doc, array);
+    assert_int_equal(qn_doc_span(doc, next).size, strlen("{\"x\":[1,2]}"));
+    assert_true(qn_doc_first(doc, next) == QN_NONE);
+    next = qn_doc_next(doc, array, next);
+    assert_int_equal(qn_doc_kind(doc, next), QN_NUMBER);
+    next = qn_doc_next(doc, array, next);
+    assert_int_equal(qn_doc_span(doc, next).size, strlen("[3]"));
+    assert_true(qn_doc_next(doc, array, next) == QN_NONE);
+    qn_doc_unref(doc);
+}
+
+/* Whatever a text is refused for, it is refused with the same words. */
+static void watched_and_refused(void **state)
+{
+    static const char *const texts[] = {
+        "",
+        "{",
+        "[",
+        "{\"a\"",
+        "{\"a\":",
+        "{\"a\":[",
+        "{\"a\":[1",
+        "{\"a\":[1,",
+        "{\"a\":[1,]}",
+        "{\"a\":[1}",
+        "{\"a\":[1]",
+        "{\"a\":[1],}",
+        "{\"a\" [1]}",
+        "{\"a\":[1] 2}",
+        "{\"a\":[1]]",
+        "{\"a\":[1]}}",
+        "{,}",
+        "{\"a\":[1 2]}",
+        "{\"a\":[,1]}",
+        "{1:2}",
+        "{\"a\":[{\"x\"}]}",
+        "{\"a\":[\"\\x\"]}",
+        "[1}",
+        "[1,2",
+        "[1],",
+        "{\"a\":{\"b\":[1}}",
+        "{\"c\":[}",
+        "x",
+    };
+    (void)state;
+    for (size_t i = 0; i < 3 * sizeof texts / sizeof *texts; i++) {
+        struct qn_doc *doc = NULL;
+        struct qn_err err = {0}, plain = {0};
+        assert_string_equal(shown(texts[i / 3], i % 3, true, &doc, &err), "refused");
+        assert_null(doc);
+        assert_int_equal(parse(texts[i / 3], strlen(texts[i / 3]), NULL, &doc, &plain), QN_ESYNTAX);
+        assert_string_equal(err.text, plain.text);
+        assert_int_equal(err.offset, plain.offset);
+    }
+}
+
 static void no_memory(void **state)
 {
     struct qn_bytes *bytes = qn_bytes_new("[1,{\"a\":\"b\"}]", 13);
@@ -338,14 +487,21 @@ static void no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(grammar),     cmocka_unit_test(numbers_and_strings),
+        cmocka_unit_test(grammar),
+        cmocka_unit_test(numbers_and_strings),
         cmocka_unit_test(accepted),
 #ifndef QN_SCALAR_SCAN
         cmocka_unit_test(scans_agree),
 #endif
-        cmocka_unit_test(depth),       cmocka_unit_test(navigation),
-        cmocka_unit_test(strings),     cmocka_unit_test(pairs),
-        cmocka_unit_test(numbers),     cmocka_unit_test(no_memory),
+        cmocka_unit_test(depth),
+        cmocka_unit_test(navigation),
+        cmocka_unit_test(strings),
+        cmocka_unit_test(pairs),
+        cmocka_unit_test(numbers),
+        cmocka_unit_test(no_memory),
+        cmocka_unit_test(watched),
+        cmocka_unit_test(folded),
+        cmocka_unit_test(watched_and_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,24 +42,22 @@ static struct qn_plan *plan_of(enum qn_on_error on_error, bool transform)
     return plan;
 }
 
-static int convert(const struct qn_plan *plan, const char *text, const struct qn_transform *transform, uint64_t page,
+static int convert(struct qn_plan *plan, const char *text, const struct qn_transform *transform, uint64_t page,
                    struct qn_batch **batch, struct qn_err *err)
 {
     struct qn_rows_context context = {.transform = transform, .where = "here", .leaf = "leaf \"1\"", .page = page};
-    struct qn_doc *doc = NULL;
-    struct qn_facts facts = {0};
+    struct qn_page *made = NULL;
     *batch = NULL;
     struct qn_bytes *bytes = qn_bytes_new(text, strlen(text));
     if (!bytes) return qn_fail(err, QN_ENOMEM, "out of memory");
-    int rc = qn_convert_index(plan, bytes, &doc, &facts, err);
+    int rc = qn_convert_index(plan, bytes, &context, &made, err);
     qn_bytes_unref(bytes);
-    if (rc == 0) rc = qn_convert_rows(plan, doc, &context, batch, err);
-    qn_facts_free(&facts);
-    qn_doc_unref(doc);
+    if (rc == 0) rc = qn_convert_rows(made, &context, batch, err);
+    qn_page_free(made);
     return rc;
 }
 
-static struct qn_batch *batch_of(const struct qn_plan *plan, const char *text, const struct qn_transform *transform,
+static struct qn_batch *batch_of(struct qn_plan *plan, const char *text, const struct qn_transform *transform,
                                  uint64_t page)
 {
     struct qn_err err = {0};

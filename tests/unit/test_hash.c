@@ -29,30 +29,20 @@ static void test_hash(void **state)
     assert_false(equal(qn_hash_bytes("a\0b", 3), qn_hash_bytes("a\0c", 3)));
 }
 
-static void test_control(void **state)
+static void test_pieces(void **state)
 {
     (void)state;
     static char text[70000];
-    bool control;
-    memset(text, ' ', sizeof text);
-    static const size_t sizes[] = {0, 1, 240, 241, 1000, 16383, 16384, 16385, 32768, 70000};
-    for (size_t i = 0; i < count_of(sizes); i++) {
-        size_t size = sizes[i];
-        assert_true(equal(qn_hash_control(text, size, &control), qn_hash_bytes(text, size)));
-        assert_false(control);
-        for (size_t end = size > 3 ? size - 3 : size; end < size; end++) text[end] = '\n';
-        assert_true(equal(qn_hash_control(text, size, &control), qn_hash_bytes(text, size)));
-        assert_false(control); /* only at the end */
-        if (size > 0) text[size - 1] = ' ';
-        qn_hash_control(text, size, &control);
-        assert_int_equal(control, size > 3);
-        memset(text, ' ', sizeof text);
-        for (size_t at = 0; size > 1 && at < size - 1; at += 1 + size / 7) {
-            text[at] = '\t';
-            qn_hash_control(text, size, &control);
-            assert_true(control);
-            text[at] = ' ';
+    for (size_t i = 0; i < sizeof text; i++) text[i] = (char)(i * 31);
+    for (size_t piece = 1; piece < sizeof text; piece = piece * 3 + 1) {
+        struct qn_hasher *hasher = qn_hasher_new();
+        assert_non_null(hasher);
+        assert_true(equal(qn_hasher_hash(hasher), qn_hash_bytes(text, 0)));
+        for (size_t at = 0; at < sizeof text; at += piece) {
+            qn_hasher_add(hasher, text + at, sizeof text - at < piece ? sizeof text - at : piece);
         }
+        assert_true(equal(qn_hasher_hash(hasher), qn_hash_bytes(text, sizeof text)));
+        qn_hasher_free(hasher);
     }
 }
 
@@ -97,7 +87,7 @@ static void test_rng_ranges(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_control),
+        cmocka_unit_test(test_pieces),
         cmocka_unit_test(test_hash),
         cmocka_unit_test(test_rng),
         cmocka_unit_test(test_rng_ranges),

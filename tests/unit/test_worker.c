@@ -49,14 +49,14 @@ static struct qn_worker_setup setup_of(struct qn_plan *plan, const char *script)
                                     .plan = plan};
 }
 
-static struct qn_doc *parse(const char *text)
+static struct qn_page *index_text(struct qn_plan *plan, const char *text)
 {
     struct qn_err err = {0};
-    struct qn_doc *doc = NULL;
+    struct qn_page *page = NULL;
     struct qn_bytes *bytes = qn_bytes_new(text, strlen(text));
-    if (qn_doc_parse(bytes, &doc, &err) < 0) fail_msg("%s", err.text);
+    if (qn_convert_index(plan, bytes, &(struct qn_rows_context){0}, &page, &err) < 0) fail_msg("%s", err.text);
     qn_bytes_unref(bytes);
-    return doc;
+    return page;
 }
 
 /* One page through one worker: the rows, or (if it fails) the error's text; freed by the next call. */
@@ -73,16 +73,16 @@ static const char *convert(const char *script, const char *page, enum qn_format 
     } else {
         struct qn_worker_page where = {
             .where = "leaf 1 page 2", .chunk = "{\"id\":\"1\",\"from\":\"2024-01-01\"}", .leaf = 1, .page = 2};
-        struct qn_doc *doc = parse(page);
+        struct qn_page *indexed = index_text(plan, page);
         struct qn_batch *batch = NULL;
-        if (qn_worker_rows(worker, doc, &where, &batch, &err) < 0) {
+        if (qn_worker_rows(worker, indexed, &where, &batch, &err) < 0) {
             assert_null(batch);
             snprintf(text, sizeof text, "%s", err.text);
         } else {
             snprintf(text, sizeof text, "%.*s", (int)qn_bytes_size(batch->bytes), qn_bytes_data(batch->bytes));
         }
         qn_batch_unref(batch);
-        qn_doc_unref(doc);
+        qn_page_free(indexed);
         qn_worker_close(worker);
     }
     qn_plan_unref(plan);
@@ -307,8 +307,8 @@ enum { PAGES = 48 };
 
 struct page_job {
     struct qn_pool_job base;
-    struct qn_doc *doc;
-    struct qn_worker_page page;
+    struct qn_page *page;
+    struct qn_worker_page about;
     struct qn_batch *batch;
     struct qn_err err;
     int rc;
@@ -317,7 +317,7 @@ struct page_job {
 static void work(struct qn_pool_job *base, void *state)
 {
     struct page_job *job = (struct page_job *)base;
-    job->rc = qn_worker_rows(state, job->doc, &job->page, &job->batch, &job->err);
+    job->rc = qn_worker_rows(state, job->page, &job->about, &job->batch, &job->err);
 }
 
 static void never(struct qn_pool_job *job)
@@ -358,8 +358,8 @@ static void convert_all(unsigned threads, struct qn_buf *out)
     for (int i = 0; i < PAGES; i++) {
         fill_page(&text, i);
         jobs[i] = (struct page_job){.base = {.work = work, .abandoned = never},
-                                    .page = {.where = "a page", .chunk = "{}", .page = i + 1}};
-        jobs[i].doc = parse(qn_buf_cstr(&text));
+                                    .about = {.where = "a page", .chunk = "{}", .page = i + 1}};
+        jobs[i].page = index_text(plan, qn_buf_cstr(&text));
         qn_pool_submit(pool, &jobs[i].base);
     }
     while (qn_pool_load(pool) > 0) qn_loop_turn(loop, true);
@@ -367,7 +367,7 @@ static void convert_all(unsigned threads, struct qn_buf *out)
         if (jobs[i].rc < 0) fail_msg("%s", jobs[i].err.text);
         assert_int_equal(qn_buf_add(out, qn_bytes_data(jobs[i].batch->bytes), qn_bytes_size(jobs[i].batch->bytes)), 0);
         qn_batch_unref(jobs[i].batch);
-        qn_doc_unref(jobs[i].doc);
+        qn_page_free(jobs[i].page);
     }
     qn_pool_facts(pool, &used, &overtakes);
     if (threads > 1) assert_true(used > 1);
@@ -404,23 +404,26 @@ static bool survives(uint64_t n)
     struct qn_plan *plan = plan_of(QN_FORMAT_NDJSON);
     struct qn_worker_setup setup =
         setup_of(plan, TRANSFORM("row.c = { record, tostring(row.a) .. 'x' } return { row, row }"));
-    struct qn_worker_page page = {.where = "a page", .chunk = "{}", .page = 1};
+    static const char text[] = "{\"items\":[{\"a\":1,\"b\":[1,{}]},{\"a\":1e400,\"b\":\"\\u00e9\"}]}";
+    struct qn_worker_page about = {.where = "a page", .chunk = "{}", .page = 1};
     struct qn_batch *batch = NULL;
-    struct qn_doc *doc = parse("{\"items\":[{\"a\":1,\"b\":[1,{}]},{\"a\":1e400,\"b\":\"\\u00e9\"}]}");
+    struct qn_page *page = index_text(plan, text);
     qn_mem_fail_after(n);
     struct qn_worker *worker = qn_worker_open(&setup, 0, &err);
-    int rc = worker ? qn_worker_rows(worker, doc, &page, &batch, &err) : QN_ENOMEM;
+    int rc = worker ? qn_worker_rows(worker, page, &about, &batch, &err) : QN_ENOMEM;
     qn_mem_fail_after(0);
     if (rc < 0) assert_true(err.text[0] != '\0');
     qn_batch_unref(batch);
     if (worker) {
         batch = NULL;
-        if (rc < 0 && qn_worker_rows(worker, doc, &page, &batch, &err) < 0)
+        qn_page_free(page);
+        page = index_text(plan, text);
+        if (rc < 0 && qn_worker_rows(worker, page, &about, &batch, &err) < 0)
             fail_msg("it does not recover: %s", err.text);
         qn_batch_unref(batch);
         qn_worker_close(worker);
     }
-    qn_doc_unref(doc);
+    qn_page_free(page);
     qn_plan_unref(plan);
     return rc == 0;
 }

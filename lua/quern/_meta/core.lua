@@ -453,7 +453,13 @@ function plan_methods:header() end
 ---@return string[]  names of columns whose path has selected nothing so far, although there is no default
 function plan_methods:unfound() end
 
----@class quern.core.Doc  an indexed page
+---@class quern.core.Doc  an indexed page, on its way to rows
+---@class quern.core.Place  where a page is, for messages, for records that fail and for a transform's ctx; `chunk`: JSON text
+---@field where? string
+---@field label? string
+---@field leaf? integer
+---@field page? integer
+---@field chunk? string
 ---@class quern.core.Batch  the encoded rows of a page
 local batch_methods = {}
 ---@return { rows: integer, records: integer, bytes: integer, no_key: integer, no_owner: integer, replaced: integer, failed: integer }
@@ -461,17 +467,19 @@ function batch_methods:counts() end
 
 ---@class quern.core.Workers  closed by close, __close or the collector
 local workers_methods = {}
---- Waits. An error of kind "body": the body is not a page.
+--- Waits. An error of kind "body": the body is not a page. Without a transform its rows are made, too; what goes wrong with them is
+--- told by `rows`.
 ---@async
 ---@param body string|quern.Bytes
+---@param place? quern.core.Place
 ---@return { doc: quern.core.Doc, present: boolean, count: integer, items: integer, digest: string, values: table<string, any> }?  `count`:
 ---  records; `items`: those of the outermost level
 ---@return quern.Error? err
-function workers_methods:index(body) end
+function workers_methods:index(body, place) end
 --- Takes the document. Waits.
 ---@async
 ---@param doc quern.core.Doc
----@param place { where?: string, label?: string, leaf?: integer, page?: integer, chunk?: string }  `chunk`: JSON text
+---@param place quern.core.Place  the same
 ---@return quern.core.Batch?
 ---@return quern.Error? err  kind "transform"
 function workers_methods:rows(doc, place) end
