@@ -3,6 +3,7 @@
 
 #include <lauxlib.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #include "base/alarm.h"
 #include "lua/luax.h"
@@ -10,8 +11,9 @@
 #include "lua/state.h"
 
 #define STEP 1000 /* instructions between two looks */
-#define GRACE                                                                                                          \
-    20000000 /* after an interrupt: a turn that would end by itself is not cut short in the middle of its work */
+/* More instructions for whoever would end by itself: a turn after an interrupt, and the library after a script has used
+ * up its own. */
+#define GRACE 20000000
 
 /* A turn that does not end keeps the loop from cancelling its task: it gets little more time. */
 static void hear_interrupt(const struct qn_state *state, struct qn_budget *budget)
@@ -23,9 +25,16 @@ static void hear_interrupt(const struct qn_state *state, struct qn_budget *budge
     budget->interrupted = true;
 }
 
+/* Whose instruction it is: past its limit a script is ended, while the library, which called it, cleans up after it and
+ * says what happened. */
+static bool of_library(lua_State *L, lua_Debug *ar)
+{
+    const char *library = qn_state_of(L)->library;
+    return lua_getinfo(L, "S", ar) && strncmp(ar->source, library, strlen(library)) == 0;
+}
+
 static void hook(lua_State *L, lua_Debug *ar)
 {
-    (void)ar;
     struct qn_state *state = qn_state_of(L);
     struct qn_budget *budget = &state->budget;
     if (budget->limit == 0) {
@@ -33,16 +42,20 @@ static void hook(lua_State *L, lua_Debug *ar)
         return;
     }
     hear_interrupt(state, budget);
-    budget->spent += budget->tripped ? 0 : STEP;
+    budget->spent += budget->tripped ? 1 : STEP;
     if (budget->spent < budget->limit) return;
     budget->tripped = true;
     lua_sethook(L, hook, LUA_MASKCOUNT, 1);
+    if (budget->spent - budget->limit < GRACE && of_library(L, ar)) return;
     if (budget->interrupted) {
         qn_runtime_hear_interrupt(L);
         qn_lua_push_error(L, "interrupted", "interrupted");
         lua_error(L);
     }
-    luaL_error(L, "more than %I Lua instructions in one call: an endless loop?", (LUAI_UACINT)budget->limit);
+    luaL_where(L, 0); /* within a hook the function at hand is level 0 */
+    lua_pushfstring(L, "more than %I Lua instructions in one call: an endless loop?", (LUAI_UACINT)budget->limit);
+    lua_concat(L, 2);
+    lua_error(L);
 }
 
 /* A signal's handler, on the thread that runs Lua: lua_sethook may be called from one. A call that has gone on since
@@ -66,10 +79,11 @@ static void watch(lua_State *L, struct qn_budget budget)
     state->watch.running = NULL;
     atomic_signal_fence(memory_order_seq_cst);
     state->budget = budget;
-    if (budget.limit == 0 || (state->watch.alarm && !budget.tripped))
-        lua_sethook(L, NULL, 0, 0);
-    else
+    if (budget.limit == 0 || (state->watch.alarm && !budget.tripped)) {
+        if (lua_gethook(L)) lua_sethook(L, NULL, 0, 0);
+    } else {
         lua_sethook(L, hook, LUA_MASKCOUNT, budget.tripped ? 1 : STEP);
+    }
     state->watch.round++;
     atomic_signal_fence(memory_order_seq_cst);
     state->watch.running = budget.limit ? L : NULL;

@@ -1,7 +1,8 @@
 /* budget.h - how many Lua instructions one call of a script may use.
  *
  * Between begin and end a count hook watches; past the limit it raises "more than N Lua instructions", and again at
- * every further instruction, so that pcall cannot hide it. Coroutines made meanwhile are watched too. C functions
+ * every further instruction of a script, so that pcall cannot hide it. Functions of the library go on, so that they can
+ * clean up after the script and say what happened. Coroutines made meanwhile are watched too. C functions
  * (pattern matching) are not counted. When the runtime is interrupted, a turn that goes on for long ends likewise, with
  * an error of kind "interrupted": a task that never waits would not hear of it.
  *

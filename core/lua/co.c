@@ -259,7 +259,7 @@ static int resume_one(lua_State *L)
     int results = 0, narg = never_ran(task) ? task->narg : 0;
     task->state = QN_TASK_RUNNING;
     runtime->current = task;
-    struct qn_budget outer = qn_budget_begin(task->co, QN_BUDGET_TURN);
+    struct qn_budget outer = qn_budget_begin(task->co, runtime->turn_instructions);
     int status = lua_resume(task->co, L, narg, &results);
     qn_budget_end(task->co, outer);
     runtime->current = NULL;

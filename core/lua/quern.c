@@ -11,6 +11,7 @@
 #include "base/secret.h"
 #include "json/doc.h"
 #include "json/write.h"
+#include "lua/budget.h"
 #include "lua/quern_files.h"
 #include "lua/quern_path.h"
 #include "lua/runtime.h"
@@ -233,6 +234,7 @@ static int call_main(struct quern *q, const char *command, const struct qn_buf *
     if (qn_runtime_new(&how, &runtime, &err) < 0) return answer(q, 1, err.text);
     atomic_store(&q->runtime, runtime);
     if (q->interrupted) qn_runtime_interrupt(runtime);
+    qn_budget_relax(runtime->L);
     rc = qn_runtime_main(runtime, "quern.main", command, options, &result, &err);
     if (rc == QN_ECANCELED || (rc < 0 && q->interrupted))
         status = answer(q, 130, "interrupted; run again");
@@ -243,6 +245,7 @@ static int call_main(struct quern *q, const char *command, const struct qn_buf *
     qn_free(result);
     atomic_store(&q->runtime, NULL);
     q->interrupted = 0;
+    qn_budget_stop(runtime->L);
     q->left += qn_runtime_free(runtime);
     return status;
 }

@@ -35,6 +35,7 @@ int qn_runtime_new(const struct qn_runtime_options *options, struct qn_runtime *
     runtime->on_event = options->on_event;
     runtime->event_types = options->event_types;
     runtime->user = options->user;
+    runtime->turn_instructions = options->turn_instructions ? options->turn_instructions : QN_BUDGET_TURN;
     runtime->lib_dir = qn_strdup(options->lib_dir);
     qn_sched_init(&runtime->sched);
     qn_rng_seed(&runtime->rng, options->seed ? options->seed : random_seed());

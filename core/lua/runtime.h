@@ -28,9 +28,10 @@ struct qn_runtime_options {
     void (*on_event)(void *user, const char *line, size_t size); /* one JSON line, redacted, no newline */
     const char *const *event_types; /* of the events that it hears, NULL behind the last; NULL: all. Borrowed */
     void *user;
-    uint64_t seed;         /* of task.random and jitter; 0: from the operating system */
-    bool simulated;        /* tests: virtual time, and answers from quern.core.sim's Lua function */
-    int64_t start_wall_ms; /* simulated: the calendar at the start */
+    uint64_t seed;              /* of task.random and jitter; 0: from the operating system */
+    bool simulated;             /* tests: virtual time, and answers from quern.core.sim's Lua function */
+    int64_t start_wall_ms;      /* simulated: the calendar at the start */
+    uint64_t turn_instructions; /* of Lua, that a turn of a task may use; 0: QN_BUDGET_TURN */
 };
 
 struct qn_runtime { /* bindings read it; only runtime.c and co.c write it */
@@ -44,6 +45,7 @@ struct qn_runtime { /* bindings read it; only runtime.c and co.c write it */
     struct qn_transport *transport;
     struct qn_sched sched;
     struct qn_rng rng;
+    uint64_t turn_instructions;
     lua_State *L;                  /* main state */
     struct qn_task *current;       /* the task being resumed, or NULL */
     unsigned tasks;                /* not finished yet */

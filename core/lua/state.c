@@ -35,20 +35,9 @@ static const struct module main_modules[] = {
 
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
-/* osize is a type tag, not a size, while ptr is NULL. */
+/* From the state's slab: nearly all calls make or drop a small object. osize is a type tag, not a size, while ptr is
+ * NULL. */
 static void *allocate(void *ud, void *ptr, size_t osize, size_t nsize)
-{
-    struct qn_state *state = ud;
-    size_t before = ptr ? osize : 0;
-    if (!ptr && nsize == 0) return NULL;
-    if (state->memory_limit && nsize > before && state->memory_used - before + nsize > state->memory_limit) return NULL;
-    void *moved = qn_realloc(ptr, nsize);
-    if (moved || nsize == 0) state->memory_used = state->memory_used - before + nsize;
-    return moved;
-}
-
-/* The same of a worker, from its slab. Nearly all calls make or drop a small object. */
-static void *allocate_in_slab(void *ud, void *ptr, size_t osize, size_t nsize)
 {
     struct qn_state *state = ud;
     size_t before = ptr ? osize : 0;
@@ -157,6 +146,15 @@ static int open_state(lua_State *L)
     return 0;
 }
 
+/* luaL_loadfile names a chunk by the path of its file behind an '@'. */
+static char *library_of(const char *lib_dir)
+{
+    size_t size = strlen(lib_dir);
+    char *name = qn_malloc(size + sizeof "@/");
+    if (name) snprintf(name, size + sizeof "@/", "@%s/", lib_dir);
+    return name;
+}
+
 lua_State *qn_state_new(const struct qn_state_options *options, struct qn_err *err)
 {
     struct qn_state *state = qn_calloc(1, sizeof *state);
@@ -166,11 +164,13 @@ lua_State *qn_state_new(const struct qn_state_options *options, struct qn_err *e
     }
     state->worker = options->worker;
     qn_slab_init(&state->slab);
+    state->library = library_of(options->lib_dir);
     state->runtime = options->runtime;
     state->memory_limit = options->memory_limit ? options->memory_limit : DEFAULT_MEMORY;
-    lua_State *L = lua_newstate(options->worker ? allocate_in_slab : allocate, state);
+    lua_State *L = state->library ? lua_newstate(allocate, state) : NULL;
     if (!L) {
         qn_slab_free(&state->slab);
+        qn_free(state->library);
         qn_free(state);
         qn_fail(err, QN_ENOMEM, "no memory for a Lua state");
         return NULL;
@@ -193,5 +193,6 @@ void qn_state_free(lua_State *L)
     struct qn_state *state = qn_state_of(L);
     lua_close(L);
     qn_slab_free(&state->slab);
+    qn_free(state->library);
     qn_free(state);
 }

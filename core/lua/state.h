@@ -29,8 +29,9 @@ struct qn_state {
     bool worker;
     bool loading; /* a script's top level is running: it must be pure */
     size_t memory_limit, memory_used;
-    struct qn_slab slab;     /* where a worker's objects live */
+    struct qn_slab slab;     /* where the small objects live */
     struct qn_budget budget; /* instructions; see budget.h */
+    char *library;           /* how the chunk names of the library's modules begin */
     struct qn_budget_watch watch;
 };
 

@@ -290,3 +290,10 @@ t.test("when several pages cannot be converted, the first one is told, and the r
   t.equal(text, nil)
   t.match(summary.message, "page 1, record 1: column 'id'")
 end)
+
+t.test("a function of the query that never ends is stopped, and the run says so and ends well", function()
+  local function never() while true do pcall(function() end) end end
+  local summary = execute(definition { request = function() never() end })
+  t.equal(summary.exit, 1)
+  t.match(summary.message, "run_test%.lua:%d+: more than 100000000 Lua instructions in one call: an endless loop%?")
+end)

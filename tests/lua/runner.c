@@ -125,6 +125,7 @@ static struct outcome run(const char *path, int number)
                                          .simulated = true,
                                          .start_wall_ms = START_WALL_MS,
                                          .seed = 1,
+                                         .turn_instructions = 100000000,
                                          .on_event = print_event,
                                          .user = &state};
     if (qn_runtime_new(&options, &runtime, &err) < 0) {
