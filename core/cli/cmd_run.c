@@ -20,7 +20,7 @@ static const struct cli_option options[] = {
     {0, "csv-safe", CLI_FLAG, NULL, NULL, "csv_safe",
      "CSV: put ' before texts that a spreadsheet would run as formulas"},
     {0, "concurrency", CLI_NUMBER, "N", NULL, "concurrency", "leaves fetched side by side (default 4)"},
-    {0, "workers", CLI_NUMBER, "N", NULL, "workers", "threads that convert pages (default: cores - 1)"},
+    {0, "workers", CLI_NUMBER, "N", NULL, "workers", "threads that convert pages (default: cores - 1; 2 on two cores)"},
     {0, "memory", CLI_TEXT, "SIZE", NULL, "memory",
      "bytes that pages under way and rows that wait may take, such as 64M (default 128M)"},
     CLI_PLUGIN_OPTION,

@@ -395,10 +395,12 @@ static int l_workers_threads(lua_State *L)
     return 1;
 }
 
+/* The main thread is busy for a part of the time only: of two cores it needs no whole one. */
 static unsigned default_threads(void)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    return cores > 2 ? (unsigned)(cores < MAX_THREADS ? cores - 1 : MAX_THREADS) : 1;
+    if (cores <= 2) return cores == 2 ? 2 : 1;
+    return (unsigned)(cores < MAX_THREADS ? cores - 1 : MAX_THREADS);
 }
 
 /* [options at 1, ..., workers on top]: copies the script, so that every worker loads the same bytes. May raise. */

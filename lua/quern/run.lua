@@ -353,7 +353,7 @@ local function make_ready(run, bound, opts)
   }
   if not run.workers then error(err, 0) end
   run.window = window.new {
-    memory = opts.memory, pages = (opts.concurrency or LEAVES_AT_ONCE) + run.workers:threads(),
+    memory = opts.memory, pages = (opts.concurrency or LEAVES_AT_ONCE) + (run.workers:threads() + 1) // 2,
     rows = function() return run.sequencer:held() end,
   }
 end

@@ -18,7 +18,8 @@ MEGABYTES = "%.1f MB"
 
 def workers():
     """quern's own default."""
-    return max(1, len(os.sched_getaffinity(0)) - 1)
+    cores = len(os.sched_getaffinity(0))
+    return 2 if cores == 2 else max(1, cores - 1)
 
 
 def most_memory(page_bytes):
