@@ -63,7 +63,7 @@ def modes(bench):
     days, size = bench.layout.days(bench.sizes.pages)
     found = bench.stopwatch.measure(
         [programs.receive_pages("receive", days, url), programs.receive_pages("receive + index", days, url, "--index"),
-         *programs.curl(days, url), *[programs.quern(mode, days, url) for mode in MODES]], bench.pages)
+         programs.receive_columns("receive + index + columns", days, url), *programs.curl(days, url), *[programs.quern(mode, days, url) for mode in MODES]], bench.pages)
     bench.table.title("quern and the limit: %.2f GB" % (size / 1e9))
     bench.table.rates("modes", found, size, "(recv+index)", lambda _: "receive + index")
     limit = found["receive + index"]["cpu"]

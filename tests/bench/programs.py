@@ -1,6 +1,7 @@
 """The programs of the bench: quern, the bare receive loop, curl, and the Python peers."""
 import datetime
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -42,6 +43,14 @@ class Programs:
     def receive_pages(self, name, days, url, *words):
         return self.receive(name, ["%s/page?day=%s&pageNumber=%d&pageSize=1000\n" % (url, day, page)
                                    for day in days for page in range(1, self.layout.per_day + 1)], *words)
+
+    def receive_columns(self, name, days, url):
+        """The bare loop that also makes rows of the paths of columns.lua, in the same thread."""
+        with open(os.path.join(HERE, "columns.lua"), encoding="utf-8") as file:
+            text = file.read()
+        agent = re.search(r'AGENT = "(.*)"', text).group(1)
+        paths = re.findall(r'"(\$[^"]*)"', text.replace('AGENT .. "', '"' + agent).split("columns = {", 1)[1])
+        return self.receive_pages(name, days, url, *[word for path in paths for word in ("--column", path)])
 
     def peer(self, name, mode, days, url):
         return Program("%s, %s" % (name, mode), [sys.executable, os.path.join(self.folder, name + ".py"), url, mode, *days])

@@ -1,8 +1,9 @@
 /* receive.c - the limit: what it costs to receive pages with libcurl's multi interface and nothing else, in one thread.
  *
- *     receive [--index] [--at-once N] < URLS
+ *     receive [--index] [--column PATH]... [--at-once N] < URLS
  *
- * --index: each page is indexed as quern indexes it. Prints "BYTES bytes, N answers". */
+ * --index: each page is indexed as quern indexes it. --column: and its records, $.conversations[*], become rows of CSV,
+ * which are dropped. Prints "BYTES bytes, N answers". */
 #include <curl/curl.h>
 #include <malloc.h>
 #include <stdio.h>
@@ -10,8 +11,10 @@
 #include <string.h>
 
 #include "json/doc.h"
+#include "rows/convert.h"
 
 #define MOST_AT_ONCE 2048
+#define MOST_COLUMNS 64
 
 struct transfer {
     CURL *easy;
@@ -19,6 +22,7 @@ struct transfer {
 };
 
 static bool indexing;
+static struct qn_plan *plan; /* NULL: no rows */
 static unsigned long long bytes, answers;
 
 static size_t on_body(char *data, size_t size, size_t count, void *user)
@@ -32,23 +36,62 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
     return qn_buf_add(&transfer->body, data, size * count) == 0 ? size * count : 0;
 }
 
+static void refuse(const char *why)
+{
+    fprintf(stderr, "receive: %s\n", why);
+    exit(1);
+}
+
+static void make_rows(struct qn_bytes *page)
+{
+    static const struct qn_rows_context context = {.where = "a page"};
+    struct qn_err err = {0};
+    struct qn_page *indexed = NULL;
+    struct qn_batch *batch = NULL;
+    if (qn_convert_index(plan, page, &context, &indexed, &err) < 0) refuse(err.text);
+    if (qn_convert_rows(indexed, &context, &batch, &err) < 0) refuse(err.text);
+    qn_batch_unref(batch);
+    qn_page_free(indexed);
+}
+
+static void make_index(struct qn_bytes *page)
+{
+    struct qn_err err = {0};
+    struct qn_doc *doc = NULL;
+    if (qn_doc_parse(page, &doc, &err) < 0) refuse(err.text);
+    qn_doc_unref(doc);
+}
+
 static void finish(struct transfer *transfer)
 {
     bytes += transfer->body.size;
     answers++;
-    if (indexing) {
-        struct qn_err err = {0};
-        struct qn_doc *doc = NULL;
-        struct qn_bytes *page = qn_bytes_take(&transfer->body);
-        if (qn_doc_parse(page, &doc, &err) < 0) {
-            fprintf(stderr, "receive: %s\n", err.text);
-            exit(1);
-        }
-        qn_doc_unref(doc);
-        qn_bytes_unref(page);
-    } else {
+    if (!plan && !indexing) {
         qn_buf_free(&transfer->body);
+        return;
     }
+    struct qn_bytes *page = qn_bytes_take(&transfer->body);
+    if (plan)
+        make_rows(page);
+    else
+        make_index(page);
+    qn_bytes_unref(page);
+}
+
+static void plan_columns(char *const *paths, size_t count)
+{
+    static const char *const records[] = {"$.conversations[*]"};
+    static char names[MOST_COLUMNS][8];
+    struct qn_column_spec columns[MOST_COLUMNS];
+    struct qn_err err = {0};
+    for (size_t i = 0; i < count; i++) {
+        snprintf(names[i], sizeof names[i], "c%zu", i);
+        columns[i] =
+            (struct qn_column_spec){.name = names[i], .path = paths[i], .reduce = QN_REDUCE_FIRST, .round = -1};
+    }
+    struct qn_plan_spec spec = {
+        .records = records, .record_levels = 1, .columns = columns, .column_count = count, .format = QN_FORMAT_CSV};
+    if (qn_plan_new(&spec, &plan, &err) < 0) refuse(err.text);
 }
 
 static bool start(CURLM *multi, struct transfer *transfer)
@@ -71,10 +114,7 @@ static void next(CURLM *multi, CURLMsg *message, size_t *running)
 {
     struct transfer *transfer;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
-    if (message->data.result != CURLE_OK) {
-        fprintf(stderr, "receive: %s\n", curl_easy_strerror(message->data.result));
-        exit(1);
-    }
+    if (message->data.result != CURLE_OK) refuse(curl_easy_strerror(message->data.result));
     curl_multi_remove_handle(multi, transfer->easy);
     finish(transfer);
     if (!start(multi, transfer)) (*running)--;
@@ -83,12 +123,15 @@ static void next(CURLM *multi, CURLMsg *message, size_t *running)
 int main(int argc, char **argv)
 {
     static struct transfer transfers[MOST_AT_ONCE];
-    size_t at_once = 8, running = 0;
+    char *paths[MOST_COLUMNS];
+    size_t at_once = 8, running = 0, columns = 0;
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--index")) indexing = true;
+        if (!strcmp(argv[i], "--column") && i + 1 < argc && columns < MOST_COLUMNS) paths[columns++] = argv[++i];
         if (!strcmp(argv[i], "--at-once") && i + 1 < argc) at_once = strtoul(argv[++i], NULL, 10);
     }
     if (at_once > MOST_AT_ONCE) at_once = MOST_AT_ONCE;
+    if (columns > 0) plan_columns(paths, columns);
     mallopt(M_MMAP_THRESHOLD, 64 << 20); /* freed blocks are kept for the next page */
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
     curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -104,6 +147,7 @@ int main(int argc, char **argv)
         for (CURLMsg *message; (message = curl_multi_info_read(multi, &left)) != NULL;) next(multi, message, &running);
         if (running > 0) curl_multi_poll(multi, NULL, 0, 1000, NULL);
     }
+    qn_plan_unref(plan);
     printf("%llu bytes, %llu answers\n", bytes, answers);
     return 0;
 }
