@@ -13,7 +13,8 @@
  * the whole document. */
 struct qn_page {
     struct qn_plan *plan;
-    struct qn_doc *doc; /* NULL: let go of */
+    struct qn_doc *doc;     /* NULL: not there yet, or let go of */
+    struct qn_bytes *bytes; /* the doc's, which holds them; borrowed while it is made */
     struct qn_facts facts;
     struct qn_hasher *hasher; /* of the text's first `hashed` bytes */
     size_t hashed;
@@ -25,6 +26,7 @@ struct qn_page {
         DONE
     } rows; /* MAKING: the maker is open; DONE: rc, and with it the batch or the maker's err */
     int rc;
+    bool whole; /* every record was made into rows: a failure is the page's */
     struct qn_batch *batch;
     uint64_t replaced; /* lone surrogates in the rows */
 };
@@ -59,15 +61,17 @@ static int tell(const struct qn_page *page, const char *where, struct qn_err *er
 {
     const struct qn_err *why = &page->maker.err;
     const char *text = page->rc == QN_ELIMIT ? "records: the path selects more than 16 million nodes" : "out of memory";
-    if (why->code == 0) return qn_fail(err, page->rc, "%s%s%s", where ? where : "", where ? ": " : "", text);
+    if (why->code != 0 && page->whole) text = why->text;
+    if (why->code == 0 || page->whole)
+        return qn_fail(err, page->rc, "%s%s%s", where ? where : "", where ? ": " : "", text);
     return qn_fail(err, page->rc, "%s%srecord %lu: %s", where ? where : "", where ? ", " : "",
                    (unsigned long)page->maker.number + 1, why->text);
 }
 
-static int begin_rows(struct qn_page *page, const struct qn_bytes *bytes, const struct qn_rows_context *context)
+static int begin_rows(struct qn_page *page, const struct qn_rows_context *context)
 {
     page->rows = MAKING;
-    page->rc = qn_maker_open(&page->maker, page->plan, bytes);
+    page->rc = qn_maker_open(&page->maker, page->plan, page->bytes);
     page->maker.context = context;
     page->maker.doc = page->doc;
     return page->rc;
@@ -82,7 +86,10 @@ static void drop_rows(struct qn_page *page)
 
 static void finish_rows(struct qn_page *page)
 {
-    if (page->rc == 0) page->rc = qn_maker_batch(&page->maker, &page->batch, &page->maker.err);
+    if (page->rc == 0) {
+        page->rc = qn_maker_batch(&page->maker, &page->batch, &page->maker.err);
+        page->whole = true;
+    }
     if (page->rc == 0) page->batch->replaced = (size_t)page->replaced;
     qn_maker_close(&page->maker);
     page->rows = DONE;
@@ -91,9 +98,9 @@ static void finish_rows(struct qn_page *page)
 /* early: the records are shown while the page is indexed */
 
 /* The digest goes on to `end`, which has just been looked at. */
-static void hash_to(struct qn_page *page, const struct qn_bytes *bytes, size_t end)
+static void hash_to(struct qn_page *page, size_t end)
 {
-    qn_hasher_add(page->hasher, qn_bytes_data(bytes) + page->hashed, end - page->hashed);
+    qn_hasher_add(page->hasher, qn_bytes_data(page->bytes) + page->hashed, end - page->hashed);
     page->hashed = end;
 }
 
@@ -109,9 +116,8 @@ static int see_record(void *self, const qn_node *levels)
 static void see_item(void *self, const struct qn_doc *doc, qn_node item)
 {
     struct qn_page *page = self;
-    const struct qn_bytes *bytes = qn_doc_bytes(doc);
     struct qn_span text = qn_doc_span(doc, item);
-    hash_to(page, bytes, (size_t)(text.data + text.size - qn_bytes_data(bytes)));
+    hash_to(page, (size_t)(text.data + text.size - qn_bytes_data(page->bytes)));
     page->facts.item_count++;
     page->maker.doc = (struct qn_doc *)doc; /* which only its count of replaced characters changes */
     if (page->rc == 0) qn_maker_renumbered(&page->maker);
@@ -123,10 +129,9 @@ static void forget_items(void *self)
 {
     struct qn_page *page = self;
     const struct qn_rows_context *context = page->maker.context;
-    const struct qn_bytes *bytes = qn_doc_bytes(page->maker.doc);
     page->facts.item_count = page->facts.record_count = 0;
     drop_rows(page);
-    begin_rows(page, bytes, context);
+    begin_rows(page, context);
 }
 
 /* index: bytes -> document and facts */
@@ -173,35 +178,33 @@ static int read_facts(struct qn_page *page)
     return 0;
 }
 
-static int parse(struct qn_page *page, struct qn_bytes *bytes, const struct qn_rows_context *context,
-                 struct qn_err *err)
+static int parse(struct qn_page *page, const struct qn_rows_context *context, struct qn_err *err)
 {
     const struct qn_plan *plan = page->plan;
-    if (!plan->early) return qn_doc_parse(bytes, &page->doc, err);
+    if (!plan->early) return qn_doc_parse(page->bytes, &page->doc, err);
     struct qn_doc_watch watch = {.names = plan->array_names,
                                  .count = plan->array_depth,
                                  .fold = plan->fold,
                                  .element = see_item,
                                  .forget = forget_items,
                                  .self = page};
-    int rc = begin_rows(page, bytes, context);
+    int rc = begin_rows(page, context);
     if (rc < 0) return qn_fail(err, rc, "out of memory");
-    rc = qn_doc_parse_watched(bytes, &watch, &page->doc, err);
+    rc = qn_doc_parse_watched(page->bytes, &watch, &page->doc, err);
     page->maker.doc = page->doc;
     if (rc == 0 && !watch.shown) drop_rows(page);
     return rc;
 }
 
-static int index_page(struct qn_page *page, struct qn_bytes *bytes, const struct qn_rows_context *context,
-                      struct qn_err *err)
+static int index_page(struct qn_page *page, const struct qn_rows_context *context, struct qn_err *err)
 {
     struct qn_err why = {0};
     page->hasher = qn_hasher_new();
     int rc = qn_records_init(&page->records, page->plan);
     if (rc < 0 || !page->hasher) return qn_fail(err, QN_ENOMEM, "out of memory");
-    rc = parse(page, bytes, context, &why);
-    if (rc < 0) return refuse_body(bytes, rc, &why, err);
-    hash_to(page, bytes, qn_bytes_size(bytes));
+    rc = parse(page, context, &why);
+    if (rc < 0) return refuse_body(page->bytes, rc, &why, err);
+    hash_to(page, qn_bytes_size(page->bytes));
     page->facts.digest = qn_hasher_hash(page->hasher);
     page->replaced = qn_doc_replaced(page->doc);
     rc = read_facts(page);
@@ -219,7 +222,8 @@ int qn_convert_index(struct qn_plan *plan, struct qn_bytes *bytes, const struct 
     *out = NULL;
     if (!page) return qn_fail(err, QN_ENOMEM, "out of memory");
     page->plan = qn_plan_ref(plan);
-    int rc = index_page(page, bytes, context, err);
+    page->bytes = bytes;
+    int rc = index_page(page, context, err);
     if (rc < 0)
         qn_page_free(page);
     else
@@ -238,7 +242,7 @@ static int make_record(void *self, const qn_node *levels)
 static void make_rows(struct qn_page *page, const struct qn_rows_context *context)
 {
     uint64_t before = qn_doc_replaced(page->doc);
-    begin_rows(page, qn_doc_bytes(page->doc), context);
+    begin_rows(page, context);
     if (page->rc == 0) {
         page->rc = qn_records_all(&page->records, page->doc, make_record, page, &page->maker.err);
         page->replaced = qn_doc_replaced(page->doc) - before;
