@@ -56,7 +56,8 @@ static int l_retry_begin(lua_State *L)
     return 0;
 }
 
-/* state:decide({ outcome, status, retry_after_ms, safe, never_sent, about_size, about_cursor, chance }, now_ms)
+/* state:decide({ outcome, status, retry_after_ms, safe, never_sent, about_size, about_cursor, stale_token, chance },
+ * now_ms)
  *   -> action, wait_ms, shared, exit, why */
 static int l_retry_decide(lua_State *L)
 {
@@ -73,6 +74,7 @@ static int l_retry_decide(lua_State *L)
         .never_sent = qn_field_boolean(L, 2, "never_sent", false),
         .about_size = qn_field_boolean(L, 2, "about_size", false),
         .about_cursor = qn_field_boolean(L, 2, "about_cursor", false),
+        .stale_token = qn_field_boolean(L, 2, "stale_token", false),
         .chance = qn_field_number(L, 2, "chance", 0),
     };
     struct qn_verdict verdict = qn_retry_decide(&retry->state, &retry->policy, &attempt, check_ms(L, 3));
@@ -274,6 +276,13 @@ static int l_oauth_accepted(lua_State *L)
     return 0;
 }
 
+/* oauth:holds(generation) -> boolean */
+static int l_oauth_holds(lua_State *L)
+{
+    lua_pushboolean(L, qn_oauth_holds(check_oauth(L), (uint64_t)luaL_checkinteger(L, 2)));
+    return 1;
+}
+
 /* oauth:refused(generation) -> "replay" | "denied" */
 static int l_oauth_refused(lua_State *L)
 {
@@ -297,9 +306,13 @@ int luaopen_quern_core_flow(lua_State *L)
         {"note", l_breaker_note}, {"open", l_breaker_open}, {"left", l_breaker_left}, {NULL, NULL}};
     static const luaL_Reg limit[] = {{"ticket", l_limit_ticket}, {"hold", l_limit_hold}, {NULL, NULL}};
     static const luaL_Reg ticket[] = {{"ask", l_ticket_ask}, {"leave", l_ticket_leave}, {NULL, NULL}};
-    static const luaL_Reg oauth[] = {{"ask", l_oauth_ask},         {"fetched", l_oauth_fetched},
-                                     {"failed", l_oauth_failed},   {"accepted", l_oauth_accepted},
-                                     {"refused", l_oauth_refused}, {NULL, NULL}};
+    static const luaL_Reg oauth[] = {{"ask", l_oauth_ask},
+                                     {"fetched", l_oauth_fetched},
+                                     {"failed", l_oauth_failed},
+                                     {"accepted", l_oauth_accepted},
+                                     {"refused", l_oauth_refused},
+                                     {"holds", l_oauth_holds},
+                                     {NULL, NULL}};
     static const luaL_Reg limit_meta[] = {{"__gc", limit_gc}, {NULL, NULL}};
     static const luaL_Reg ticket_meta[] = {{"__gc", l_ticket_leave}, {"__close", l_ticket_leave}, {NULL, NULL}};
     qn_lua_new_type(L, RETRY, NULL, retry);

@@ -38,14 +38,18 @@ void qn_oauth_failed(struct qn_oauth *oauth)
 void qn_oauth_accepted(struct qn_oauth *oauth, uint64_t generation)
 {
     oauth->proven = true;
-    if (generation != oauth->generation) return;
-    oauth->accepted = true;
-    oauth->refusals = 0;
+    oauth->refusals = 0; /* even if that token has been dropped since: the API takes what these credentials fetch */
+    if (generation == oauth->generation) oauth->accepted = true;
+}
+
+bool qn_oauth_holds(const struct qn_oauth *oauth, uint64_t generation)
+{
+    return oauth->held && generation == oauth->generation;
 }
 
 enum qn_oauth_refusal qn_oauth_refused(struct qn_oauth *oauth, uint64_t generation)
 {
-    if (generation != oauth->generation || !oauth->held) return QN_OAUTH_REPLAY;
+    if (!qn_oauth_holds(oauth, generation)) return QN_OAUTH_REPLAY;
     oauth->held = false;
     oauth->dropped = true;
     if (oauth->accepted || !oauth->replacement) return QN_OAUTH_REPLAY;

@@ -16,7 +16,7 @@ struct qn_oauth {
     bool dropped;         /* a 401 ended the last generation */
     bool replacement;     /* ... and this one was fetched for that */
     bool proven;          /* some generation was accepted: the credentials are good */
-    unsigned refusals;    /* replacements in a row that were refused before they were accepted */
+    unsigned refusals;    /* replacements refused before they were accepted, with no answer between that accepted any */
     uint64_t renew_at_ms; /* monotonic */
     uint64_t expires_at_ms;
 };
@@ -31,9 +31,12 @@ enum qn_oauth_need qn_oauth_ask(struct qn_oauth *oauth, uint64_t now_ms);
 void qn_oauth_fetched(struct qn_oauth *oauth, int64_t expires_in_s, uint64_t since_ms);
 void qn_oauth_failed(struct qn_oauth *oauth);
 void qn_oauth_accepted(struct qn_oauth *oauth, uint64_t generation);
+/* False: that token was dropped or replaced meanwhile; a 401 for it tells nothing new. */
+bool qn_oauth_holds(const struct qn_oauth *oauth, uint64_t generation);
 
 enum qn_oauth_refusal { QN_OAUTH_REPLAY, QN_OAUTH_DENIED };
 /* A 401 for a request sent with `generation`. REPLAY: ask again (the token of an older generation has been replaced, or
  * this one is dropped now, and one asker fetches for all). DENIED: the token that replaced a refused one was itself
- * refused before it was ever accepted; where an earlier generation was accepted, three such replacements in a row. */
+ * refused before it was ever accepted; where an earlier generation was accepted, three such replacements with no
+ * accepted answer between. */
 enum qn_oauth_refusal qn_oauth_refused(struct qn_oauth *oauth, uint64_t generation);

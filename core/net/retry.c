@@ -103,8 +103,9 @@ static struct qn_verdict bad_request(const struct qn_attempt *attempt)
     return attempt->about_cursor ? verdict(QN_ACTION_RESTART, NULL) : end(5);
 }
 
-static struct qn_verdict unauthorized(struct qn_retry *retry)
+static struct qn_verdict unauthorized(struct qn_retry *retry, const struct qn_attempt *attempt)
 {
+    if (attempt->stale_token) return verdict(QN_ACTION_AUTH, NULL);
     return ++retry->unauthorized >= MOST_UNAUTHORIZED ? end(4) : verdict(QN_ACTION_AUTH, NULL);
 }
 
@@ -120,7 +121,7 @@ static struct qn_verdict decide_status(struct qn_retry *retry, const struct qn_r
     case 429: return too_many(retry, policy, attempt, now_ms);
     case 503: return unavailable(retry, policy, attempt, now_ms);
     case 504: return gateway_timeout(retry, policy, attempt, now_ms);
-    case 401: return unauthorized(retry);
+    case 401: return unauthorized(retry, attempt);
     case 403: return end(4);
     case 400: return bad_request(attempt);
     case 413: return verdict(QN_ACTION_SPLIT, NULL);

@@ -40,7 +40,7 @@ struct qn_retry { /* one request; zero at the start */
     uint64_t started_ms;
     unsigned attempts;         /* that count: failed ones which used an attempt */
     unsigned throttled;        /* answers 429 */
-    unsigned unauthorized;     /* answers 401 */
+    unsigned unauthorized;     /* answers 401 to a token that was held */
     unsigned gateway_timeouts; /* answers 504 */
 };
 
@@ -61,6 +61,7 @@ struct qn_attempt {
     bool never_sent;        /* surely never reached the server */
     bool about_size;        /* 400 whose message says that the result or the range is too large */
     bool about_cursor;      /* 400 whose message says that the cursor is no longer good */
+    bool stale_token;       /* 401 for a token that was dropped while this one was under way: no news of this request */
     double chance;          /* [0, 1) */
 };
 

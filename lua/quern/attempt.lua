@@ -293,6 +293,7 @@ function Sending:judge(response, generation, outcome, err)
   if self:probed(status, outcome, err) then return nil end
   outcome.safe = self.request.safe ~= false
   outcome.chance = task.random()
+  outcome.stale_token = status == 401 and lane.authorizer ~= nil and not lane.authorizer:holds(generation)
   local verdict = { retry_after_ms = outcome.retry_after_ms }
   verdict.action, verdict.wait_ms, verdict.shared, verdict.exit, verdict.why = self.state:decide(outcome, task.now())
   local again, final = verdicts[verdict.action](self, verdict, err, generation)

@@ -28,6 +28,10 @@ function Static:header()
   return self.name, self.value, 0
 end
 
+function Static.holds()
+  return true
+end
+
 function Static.refused()
   return "denied"
 end
@@ -130,6 +134,11 @@ function Token:header()
     self.changed:wait()
     if flight.err then return nil, copy_of(flight.err) end
   end
+end
+
+--- Whether requests still carry the token of this generation: if not, a 401 for it tells nothing new.
+function Token:holds(generation)
+  return self.oauth:holds(generation)
 end
 
 --- A 401 for a request of this generation: "replay" or "denied".

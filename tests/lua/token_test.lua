@@ -92,6 +92,32 @@ t.test("a new generation refused before it was ever accepted ends the run", func
   t.same(t.instants(), { 0, 50, 60, 110 })
 end)
 
+t.test("a request whose token others' 401 drop, again and again, is not to blame", function()
+  local state = { tokens = 0 }
+  t.serve(function(request)
+    if request.url == TOKEN then
+      state.tokens = state.tokens + 1
+      return answer(200, ('{"access_token":"token-%d"}'):format(state.tokens))
+    end
+    local token = tonumber(request.headers.Authorization:match "%d+$")
+    if request.url:find "/slow$" then return token <= 5 and { status = 401, body = "{}", after_ms = 1000 } or GOOD end
+    if request.url:find "/first$" then return GOOD end
+    return token <= 5 and { status = 401, body = "{}", after_ms = 900 } or GOOD
+  end)
+  local api = oauth_client()
+  local slow = task.spawn(function() return api:get "/slow" end)
+  for _ = 1, 5 do
+    task.sleep "100ms"
+    task.spawn(function() return api:get "/other" end)
+    task.sleep "400ms"
+    assert(api:get "/first")
+    task.sleep "700ms"
+  end
+  local _, response, err = slow:join()
+  t.equal(err, nil)
+  t.equal(response.status, 200)
+end)
+
 t.test("three 401 for one request end the run, though others are served", function()
   local state, refused = { tokens = 0 }, 0
   t.serve(function(request)

@@ -124,6 +124,22 @@ static void test_acceptance_clears_the_record(void **state)
     assert_int_equal(qn_oauth_refused(&oauth, 8), QN_OAUTH_DENIED);
 }
 
+/* Two requests with one token: the refusal of one arrives before the acceptance of the other. */
+static void test_a_late_acceptance_counts(void **state)
+{
+    (void)state;
+    struct qn_oauth oauth = {0};
+    fetch(&oauth, 0);
+    qn_oauth_accepted(&oauth, 1);
+    for (uint64_t generation = 1; generation <= 6; generation++) {
+        assert_true(qn_oauth_holds(&oauth, generation));
+        assert_int_equal(qn_oauth_refused(&oauth, generation), QN_OAUTH_REPLAY);
+        assert_false(qn_oauth_holds(&oauth, generation));
+        fetch(&oauth, 0);
+        qn_oauth_accepted(&oauth, generation);
+    }
+}
+
 /* A token that was renewed because it was old is not a replacement of a refused one. */
 static void test_a_renewed_token_gets_its_own_chance(void **state)
 {
@@ -149,6 +165,7 @@ int main(void)
         cmocka_unit_test(test_a_refusal_of_an_older_generation_replays),
         cmocka_unit_test(test_a_replacement_refused_before_it_was_accepted_ends),
         cmocka_unit_test(test_acceptance_clears_the_record),
+        cmocka_unit_test(test_a_late_acceptance_counts),
         cmocka_unit_test(test_a_renewed_token_gets_its_own_chance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -243,8 +243,11 @@ static void test_third_unauthorized_ends(void **state)
     (void)state;
     struct qn_retry_policy defaults = policy();
     struct qn_retry retry = {0};
-    struct qn_attempt attempt = status(401);
+    struct qn_attempt attempt = status(401), stale = status(401);
+    stale.stale_token = true;
     assert_int_equal(qn_retry_decide(&retry, &defaults, &attempt, 0).action, QN_ACTION_AUTH);
+    for (int i = 0; i < 5; i++) /* another request's 401 had dropped the token */
+        assert_int_equal(qn_retry_decide(&retry, &defaults, &stale, 0).action, QN_ACTION_AUTH);
     assert_int_equal(qn_retry_decide(&retry, &defaults, &attempt, 0).action, QN_ACTION_AUTH);
     struct qn_verdict third = qn_retry_decide(&retry, &defaults, &attempt, 0);
     assert_int_equal(third.action, QN_ACTION_END);

@@ -368,7 +368,7 @@ function header.link(value, rel) end
 local retry_methods = {}
 ---@param now_ms integer
 function retry_methods:begin(now_ms) end
----@param attempt { outcome: "status"|"network"|"body"|"too_large"|"tls"|"denied", status?: integer, retry_after_ms?: integer, safe?: boolean, never_sent?: boolean, about_size?: boolean, about_cursor?: boolean, chance?: number }
+---@param attempt { outcome: "status"|"network"|"body"|"too_large"|"tls"|"denied", status?: integer, retry_after_ms?: integer, safe?: boolean, never_sent?: boolean, about_size?: boolean, about_cursor?: boolean, stale_token?: boolean, chance?: number }
 ---@param now_ms integer
 ---@return "wait"|"auth"|"split"|"restart"|"fail"|"defer"|"end" action
 ---@return integer wait_ms
@@ -416,6 +416,9 @@ function oauth_methods:fetched(expires_in_s, since_ms) end
 function oauth_methods:failed() end
 ---@param generation integer
 function oauth_methods:accepted(generation) end
+---@param generation integer
+---@return boolean  false: that token was dropped or replaced meanwhile
+function oauth_methods:holds(generation) end
 ---@param generation integer
 ---@return "replay"|"denied"
 function oauth_methods:refused(generation) end
