@@ -81,7 +81,7 @@ static void finish(struct transfer *transfer)
 static void plan_columns(char *const *paths, size_t count)
 {
     static const char *const records[] = {"$.conversations[*]"};
-    static char names[MOST_COLUMNS][8];
+    static char names[MOST_COLUMNS][24];
     struct qn_column_spec columns[MOST_COLUMNS];
     struct qn_err err = {0};
     for (size_t i = 0; i < count; i++) {

@@ -212,7 +212,7 @@ def interrupted_in_a_page(bench):
     """The interrupt comes while each record takes a while: the run ends soon, with nothing half-written."""
     bench.write("t.lua", query("""fields = { "id" }, transform = function(record)
     local x = 0
-    for i = 1, 300000 do x = x + i end
+    for i = 1, 3000000 do x = x + i end
     return { id = record.id }
   end,"""))
     with Pages(some_records) as pages:
