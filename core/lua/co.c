@@ -120,6 +120,31 @@ void qn_task_cancel(lua_State *L, struct qn_task *task)
     qn_sched_ready(&task->waiter);
 }
 
+static bool push_line(lua_State *L, lua_State *co)
+{
+    const char *library = qn_state_of(L)->library;
+    lua_Debug ar;
+    for (int level = 0; lua_getstack(co, level, &ar); level++) {
+        lua_getinfo(co, "Sl", &ar);
+        if (ar.currentline < 0 || strncmp(ar.source, library, strlen(library)) == 0) continue;
+        lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
+        return true;
+    }
+    return false;
+}
+
+static bool push_where(lua_State *L, const struct qn_task *task)
+{
+    for (const struct qn_task *child = task->first_child; child; child = child->next_sibling)
+        if (push_where(L, child)) return true;
+    return task->co && push_line(L, task->co);
+}
+
+void qn_task_push_where(lua_State *L, const struct qn_task *task)
+{
+    if (!push_where(L, task)) lua_pushliteral(L, "");
+}
+
 /* ---- the end of a task ---- */
 
 static void tell_joiners(struct qn_task *task)

@@ -14,6 +14,8 @@
 struct qn_task *qn_task_spawn(lua_State *L, int n);
 /* Cancels: the error on top of L's stack (popped) is raised in it at its wait. A finished task stays as it is. */
 void qn_task_cancel(lua_State *L, struct qn_task *task);
+/* Pushes where a script waits, as "FILE:LINE: ": in this task or one below it; "" if none of them waits in a script. */
+void qn_task_push_where(lua_State *L, const struct qn_task *task);
 /* Resumes every task that was ready when the call began. */
 void qn_tasks_drain(struct qn_runtime *runtime);
 bool qn_task_finished(const struct qn_task *task);

@@ -92,12 +92,38 @@ static int cancel_task(lua_State *L)
     return 0;
 }
 
+/* how: called with the task that is to end. */
+static void cancel(struct qn_runtime *runtime, lua_CFunction how, struct qn_task *root)
+{
+    lua_pushcfunction(runtime->L, how);
+    lua_pushlightuserdata(runtime->L, runtime->interruptible ? runtime->interruptible : root);
+    if (lua_pcall(runtime->L, 1, 0, 0) != LUA_OK) lua_pop(runtime->L, 1);
+}
+
 static void interrupt(struct qn_runtime *runtime, struct qn_task *root)
 {
     runtime->interrupted = false;
-    lua_pushcfunction(runtime->L, cancel_task);
-    lua_pushlightuserdata(runtime->L, runtime->interruptible ? runtime->interruptible : root);
-    if (lua_pcall(runtime->L, 1, 0, 0) != LUA_OK) lua_pop(runtime->L, 1);
+    cancel(runtime, cancel_task, root);
+}
+
+static int cancel_stuck(lua_State *L)
+{
+    struct qn_task *task = lua_touserdata(L, 1);
+    qn_task_push_where(L, task);
+    lua_pushliteral(L, "nothing can end this wait any more: whoever could has ended, or waits as well");
+    lua_concat(L, 2);
+    qn_lua_push_error(L, "script", lua_tostring(L, -1));
+    qn_task_cancel(L, task);
+    return 0;
+}
+
+/* No timer, no request and no job is under way, and no task is ready: a script waits on one of its own channels, events
+ * or tasks. */
+static int end_stuck(struct qn_runtime *runtime, struct qn_task *root, struct qn_err *err)
+{
+    cancel(runtime, cancel_stuck, root);
+    if (qn_sched_has_ready(&runtime->sched)) return 0;
+    return qn_fail(err, QN_ESTATE, "internal error: a task waits for something that cannot happen");
 }
 
 /* Turns the loop until root has finished. */
@@ -110,7 +136,9 @@ static int drive(struct qn_runtime *runtime, struct qn_task *root, struct qn_err
             interrupt(runtime, root); /* after its first turn, so that it can answer in its own words */
         bool ready = qn_sched_has_ready(&runtime->sched);
         if (!ready && !qn_loop_alive(runtime->loop)) {
-            return qn_fail(err, QN_ESTATE, "internal error: a task waits for something that cannot happen");
+            int rc = end_stuck(runtime, root, err);
+            if (rc < 0) return rc;
+            continue;
         }
         qn_loop_turn(runtime->loop, !ready);
     }

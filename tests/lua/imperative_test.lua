@@ -159,6 +159,16 @@ t.test("interrupted while it works and never waits: 130, also under pcall", func
   told:close()
 end)
 
+t.test("a wait that nothing can end any more ends the program, by its line", function()
+  for _, wait in ipairs { "local c = quern.task.channel(1) c:receive()", "local c = quern.task.channel(1) while true do pcall(c.receive, c) end",
+    "quern.task.map({ 1, 2 }, 2, function() quern.task.channel():receive() end)" } do
+    local result, text = program("quern.emit { a = 1 } " .. wait)
+    t.equal(result.exit, 1)
+    t.match(result.message, "%.lua:%d+: nothing can end this wait any more")
+    t.equal(text, nil)
+  end
+end)
+
 t.test("rows of several tasks side by side", function()
   local result, text = program [[quern.fields { "n" }
     quern.task.map({ 3, 1, 2 }, 3, function(n) quern.task.sleep(n) quern.emit { n = n } end)]]
