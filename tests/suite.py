@@ -15,6 +15,8 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PARTS = ["house", "unit", "lua", "e2e", "bench", "asan", "tsan", "fuzz"]
 TSAN_UNITS = re.compile(r"test_(pool|packer|sink_packed|convert|mem|buf|secret|doc|sequencer|zone)")
+# Tests that run hundreds of times, each time with another allocation that fails: the quick ones where everything is slow.
+HUNGRY = {"release": ("channel", "client", "output", "pages", "param", "quarantine", "serve"), "asan": ("output", "pages", "serve")}
 COUNTS = re.compile(r"^(\d+) passed, (\d+) failed", re.M)
 SANITIZERS = {
     "ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1",
@@ -100,6 +102,8 @@ class Suite:
             if preset == "release":
                 self.program(preset + "/lua, collector at work", [path, "--gc-stress"])
                 self.program(preset + "/lua, a leak is noticed", [path, "--self-check", "lua", "tests/lua", "tests/lua/param_test.lua"])
+            hungry = ["tests/lua/%s_test.lua" % name for name in HUNGRY[preset]]
+            self.program(preset + "/lua, memory fails once", [path, "--starve", "lua", "tests/lua", *hungry])
         else:
             self.add(preset + "/lua", 0, 1, "quern-lua-tests is not built")
 

@@ -8,7 +8,8 @@
 #include <string.h>
 
 static atomic_size_t current, peak, blocks;
-static atomic_uint_fast64_t fail_countdown; /* 0: no failure planned; 1: every allocation fails */
+static atomic_uint_fast64_t fail_countdown; /* 0: no failure planned; 1: the next allocation fails */
+static atomic_bool fail_once;               /* ... and no other */
 
 static bool planned_failure(void)
 {
@@ -16,7 +17,7 @@ static bool planned_failure(void)
     while (left > 1) {
         if (atomic_compare_exchange_weak(&fail_countdown, &left, left - 1)) return false;
     }
-    return left == 1;
+    return left == 1 && (!atomic_load(&fail_once) || atomic_compare_exchange_strong(&fail_countdown, &left, 0));
 }
 
 static void count(void *ptr)
@@ -110,5 +111,17 @@ void qn_mem_reset_peak(void)
 
 void qn_mem_fail_after(uint64_t n)
 {
+    atomic_store(&fail_once, false);
     atomic_store(&fail_countdown, n);
+}
+
+void qn_mem_fail_once(uint64_t n)
+{
+    atomic_store(&fail_once, true);
+    atomic_store(&fail_countdown, n);
+}
+
+bool qn_mem_fails(void)
+{
+    return atomic_load(&fail_countdown) > 0;
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 void *qn_malloc(size_t size);
@@ -20,5 +21,7 @@ size_t qn_mem_peak(void);    /* highest value of current since the last reset */
 size_t qn_mem_blocks(void);  /* live allocations */
 void qn_mem_reset_peak(void);
 /* Tests: the n-th allocation from now fails (1 = the next), and so do all after it until
- * qn_mem_fail_after(0) clears it. */
+ * qn_mem_fail_after(0) clears it. fail_once: only the n-th fails. */
 void qn_mem_fail_after(uint64_t n);
+void qn_mem_fail_once(uint64_t n);
+bool qn_mem_fails(void); /* a failure is planned, and has not come yet or goes on */

@@ -1,12 +1,13 @@
 /* runner.c - runs the Lua tests: each test in a runtime of its own, with virtual time and a simulated transport.
  *
- *     quern-lua-tests [--gc-stress] [--self-check] [--events] [LIB_DIR HARNESS_DIR FILE...]
+ *     quern-lua-tests [--gc-stress] [--starve] [--self-check] [--events] [LIB_DIR HARNESS_DIR FILE...]
  *
  * Without arguments it runs every *_test.lua of this folder.
  *
  * A file is run once to learn its tests, then once a test with that test's number. After each test the runtime is
  * freed, and tasks, handles and bytes that are left fail the test. --self-check leaks on purpose and passes only if
- * that is noticed. Prints a line a test and, last, "N passed, N failed". */
+ * that is noticed. --starve runs each test again and again, each time with another allocation that fails: whatever the
+ * test makes of it, nothing may be left behind. Prints a line a test and, last, "N passed, N failed". */
 #include <glob.h>
 #include <lauxlib.h>
 #include <signal.h>
@@ -20,12 +21,14 @@
 #define START_WALL_MS 1704067200000 /* 2024-01-01T00:00:00Z */
 
 static const char *lib_dir, *harness_dir;
-static bool gc_stress, self_check, verbose;
+static bool gc_stress, starve, self_check, verbose;
 
 struct outcome {
     int tests; /* how many the file declares */
     char name[256];
     char failure[2048];
+    bool left_behind; /* tasks, handles or memory */
+    bool starved;     /* the allocation that was to fail did */
 };
 
 static void print_event(void *user, const char *line, size_t size)
@@ -111,8 +114,8 @@ static void read_result(lua_State *L, struct outcome *outcome)
     lua_pop(L, 1);
 }
 
-/* Runs one test (number 0: only counts). */
-static struct outcome run(const char *path, int number)
+/* Runs one test (number 0: only counts). hungry: which allocation of the test fails; 0: none. */
+static struct outcome run(const char *path, int number, uint64_t hungry)
 {
     struct outcome outcome = {0};
     struct qn_err err = {.text = ""};
@@ -139,8 +142,11 @@ static struct outcome run(const char *path, int number)
     if (lua_pcall(runtime->L, 2, 1, 0) != LUA_OK) {
         note(&outcome, "%s", lua_tostring(runtime->L, -1));
         lua_pop(runtime->L, 1);
-    } else if (qn_runtime_run(runtime, &err) < 0) {
-        note(&outcome, "%s", err.text);
+    } else {
+        qn_mem_fail_once(hungry);
+        if (qn_runtime_run(runtime, &err) < 0) note(&outcome, "%s", err.text);
+        outcome.starved = hungry > 0 && !qn_mem_fails();
+        qn_mem_fail_once(0);
     }
     read_result(runtime->L, &outcome);
     if (lua_gettop(runtime->L) != 0) note(&outcome, "%s", "values were left on the main stack");
@@ -152,21 +158,41 @@ static struct outcome run(const char *path, int number)
     if (left) note(&outcome, " left behind: %s tasks or handles", text);
     snprintf(text, sizeof text, "%zu", qn_mem_blocks() - blocks);
     if (qn_mem_blocks() != blocks) note(&outcome, " left behind: %s blocks of memory", text);
+    outcome.left_behind = left || qn_mem_blocks() != blocks;
     qn_free(leak);
+    return outcome;
+}
+
+/* Without memory a test may fail, but not leak. Each failure comes a hundredth later than the one before. */
+static struct outcome run_hungry(const char *path, int number)
+{
+    struct outcome outcome;
+    uint64_t hungry = 1;
+    do {
+        outcome = run(path, number, hungry);
+        if (outcome.left_behind) {
+            char text[64];
+            snprintf(text, sizeof text, "%llu", (unsigned long long)hungry);
+            note(&outcome, " when allocation %s failed", text);
+            return outcome;
+        }
+        hungry += hungry / 100 + 1;
+    } while (outcome.starved);
+    outcome.failure[0] = 0; /* files that hungry runs left may be in the way of the last one */
     return outcome;
 }
 
 static void run_file(const char *path, int *passed, int *failed)
 {
     const char *file = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-    struct outcome counted = run(path, 0);
+    struct outcome counted = run(path, 0, 0);
     if (counted.failure[0]) {
         printf("not ok %s: %s\n", file, counted.failure);
         ++*failed;
         return;
     }
     for (int i = 1; i <= counted.tests; i++) {
-        struct outcome outcome = run(path, i);
+        struct outcome outcome = starve ? run_hungry(path, i) : run(path, i, 0);
         bool ok = self_check ? strstr(outcome.failure, "blocks of memory") != NULL : !outcome.failure[0];
         printf("%s %s: %s\n", ok ? "ok" : "not ok", file, outcome.name);
         if (!ok) printf("    %s\n", outcome.failure[0] ? outcome.failure : "the leak was not noticed");
@@ -190,6 +216,8 @@ int main(int argc, char **argv)
     for (; at < argc && argv[at][0] == '-'; at++) {
         if (!strcmp(argv[at], "--gc-stress"))
             gc_stress = true;
+        else if (!strcmp(argv[at], "--starve"))
+            starve = true;
         else if (!strcmp(argv[at], "--self-check"))
             self_check = true;
         else if (!strcmp(argv[at], "--events"))
@@ -198,8 +226,8 @@ int main(int argc, char **argv)
             return fprintf(stderr, "quern-lua-tests: no option %s\n", argv[at]), 2;
     }
     if (at < argc && at + 2 >= argc) {
-        fprintf(stderr,
-                "usage: quern-lua-tests [--gc-stress] [--self-check] [--events] [LIB_DIR HARNESS_DIR FILE...]\n");
+        fprintf(stderr, "usage: quern-lua-tests [--gc-stress] [--starve] [--self-check] [--events] [LIB_DIR "
+                        "HARNESS_DIR FILE...]\n");
         return 2;
     }
     lib_dir = at < argc ? argv[at] : QN_LIBRARY_DIR;

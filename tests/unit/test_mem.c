@@ -88,6 +88,26 @@ static void test_fail_after(void **state)
     assert_int_equal(qn_mem_blocks(), blocks);
 }
 
+static void test_fail_once(void **state)
+{
+    (void)state;
+    qn_mem_fail_once(2);
+    char *a = qn_malloc(8);
+    assert_true(qn_mem_fails());
+    assert_null(qn_realloc(a, 800));
+    assert_false(qn_mem_fails());
+    a = qn_realloc(a, 800);
+    assert_non_null(a);
+    qn_free(a);
+    qn_mem_fail_once(3);
+    qn_mem_fail_once(0);
+    assert_false(qn_mem_fails());
+    qn_mem_fail_after(1);
+    assert_null(qn_malloc(1));
+    assert_true(qn_mem_fails()); /* it goes on */
+    qn_mem_fail_after(0);
+}
+
 static void *churn(void *argument)
 {
     for (size_t i = 0; i < 2000; i++) {
@@ -145,9 +165,11 @@ static void test_err_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_counts),  cmocka_unit_test(test_calloc_overflow), cmocka_unit_test(test_peak),
-        cmocka_unit_test(test_strings), cmocka_unit_test(test_fail_after),      cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_err),     cmocka_unit_test(test_err_names),
+        cmocka_unit_test(test_counts),     cmocka_unit_test(test_calloc_overflow),
+        cmocka_unit_test(test_peak),       cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_fail_after), cmocka_unit_test(test_fail_once),
+        cmocka_unit_test(test_threads),    cmocka_unit_test(test_err),
+        cmocka_unit_test(test_err_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
