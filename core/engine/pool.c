@@ -2,17 +2,28 @@
  */
 #include "engine/pool.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <uv.h>
 
 #include "base/mem.h"
 
-struct worker {
+struct qn_pool_thread {
     struct qn_pool *pool;
     uv_thread_t thread;
     unsigned number;
     void *state;
-    bool used; /* finished a job */
+    struct qn_pool_job *job; /* that it runs; under lock */
+    bool ended;              /* under lock */
+    bool used;               /* finished a job */
+    bool mourned;            /* main thread: the job of a lost thread has been settled */
+    atomic_int lost;         /* enum lost */
 };
+
+/* A thread that is LOST still touches the pool, to wake it; one that is GONE does not. */
+enum lost { NOT_LOST, LOST, GONE };
+
+#define GONE_LOOK_NS 20000000
 
 struct list {
     struct qn_pool_job *first, *last;
@@ -31,8 +42,8 @@ struct qn_pool {
     unsigned load;                      /* main thread */
     uint64_t submitted, finished_up_to; /* main thread: to count overtakes */
     unsigned overtakes;
-    unsigned started;
-    struct worker workers[];
+    unsigned started, mourned;
+    struct qn_pool_thread workers[];
 };
 
 static void push(struct list *list, struct qn_pool_job *job)
@@ -57,12 +68,14 @@ static struct qn_pool_job *pop(struct list *list)
 }
 
 /* canceled: nobody wants it any more; it goes home as it is. */
-static struct qn_pool_job *next_job(struct qn_pool *pool, bool *canceled)
+static struct qn_pool_job *next_job(struct qn_pool_thread *worker, bool *canceled)
 {
+    struct qn_pool *pool = worker->pool;
     uv_mutex_lock(&pool->lock);
     while (!pool->urgent.first && !pool->queue.first && !pool->stopping) uv_cond_wait(&pool->work_there, &pool->lock);
     struct qn_pool_job *job = pool->stopping ? NULL : pop(pool->urgent.first ? &pool->urgent : &pool->queue);
     *canceled = job && job->canceled;
+    worker->job = job;
     uv_mutex_unlock(&pool->lock);
     return job;
 }
@@ -76,11 +89,11 @@ static void answer(struct qn_pool *pool, struct qn_pool_job *job)
     uv_async_send(&pool->answered);
 }
 
-static void open_state(struct worker *worker)
+static void open_state(struct qn_pool_thread *worker)
 {
     struct qn_pool *pool = worker->pool;
     struct qn_err err = {.text = ""};
-    worker->state = pool->options.open(pool->options.context, worker->number, &err);
+    worker->state = pool->options.open(pool->options.context, worker, &err);
     uv_mutex_lock(&pool->lock);
     if (!worker->state && pool->open_error.code == 0) {
         if (err.code == 0) qn_fail(&err, QN_ENOMEM, "no memory for worker thread %u", worker->number + 1);
@@ -91,18 +104,26 @@ static void open_state(struct worker *worker)
     uv_mutex_unlock(&pool->lock);
 }
 
-static void run_worker(void *argument)
+static void do_jobs(struct qn_pool_thread *worker)
 {
-    struct worker *worker = argument;
-    open_state(worker);
-    if (!worker->state) return;
     bool canceled;
-    for (struct qn_pool_job *job; (job = next_job(worker->pool, &canceled)) != NULL;) {
+    for (struct qn_pool_job *job; (job = next_job(worker, &canceled)) != NULL;) {
         job->worker = worker->number;
         if (!canceled) job->work(job, worker->state);
         answer(worker->pool, job);
     }
     worker->pool->options.close(worker->state);
+}
+
+static void run_worker(void *argument)
+{
+    struct qn_pool_thread *worker = argument;
+    open_state(worker);
+    if (worker->state) do_jobs(worker);
+    uv_mutex_lock(&worker->pool->lock);
+    worker->ended = true;
+    uv_cond_signal(&worker->pool->answer_there);
+    uv_mutex_unlock(&worker->pool->lock);
 }
 
 /* The job is home: its op completes, or its owner has gone and `abandoned` frees it. */
@@ -142,9 +163,47 @@ static void settle_answers(struct qn_pool *pool, bool wait)
     }
 }
 
+/* Whoever waits for one of the jobs hears that there is no answer. */
+static void drop(struct qn_pool *pool, struct list *list)
+{
+    for (struct qn_pool_job *job; (job = pop(list)) != NULL;) {
+        struct qn_waiter *waiter = job->op.waiter;
+        qn_op_cancel(&job->op);
+        if (waiter) qn_sched_ready(waiter);
+        settle(pool, job);
+    }
+}
+
+static void drop_waiting(struct qn_pool *pool)
+{
+    uv_mutex_lock(&pool->lock);
+    struct list urgent = pool->urgent, waiting = pool->queue;
+    pool->urgent = pool->queue = (struct list){0};
+    uv_mutex_unlock(&pool->lock);
+    drop(pool, &urgent);
+    drop(pool, &waiting);
+}
+
+/* The job of a thread that will not answer is settled once. Nothing but `work` runs on that thread any more. */
+static void settle_lost(struct qn_pool *pool)
+{
+    for (unsigned i = 0; i < pool->started; i++) {
+        struct qn_pool_thread *worker = &pool->workers[i];
+        if (worker->mourned || atomic_load(&worker->lost) == NOT_LOST) continue;
+        worker->mourned = true;
+        pool->mourned++;
+        struct qn_pool_job *job = worker->job;
+        job->is_lost = true;
+        if (!job->canceled && job->lost) job->lost(job, worker->state);
+        settle(pool, job);
+    }
+    if (pool->mourned > 0 && pool->mourned == pool->started) drop_waiting(pool);
+}
+
 static void on_answered(uv_async_t *async)
 {
     settle_answers(async->data, false);
+    settle_lost(async->data);
     uv_stop(async->loop);
 }
 
@@ -158,8 +217,19 @@ static void stop_workers(struct qn_pool *pool)
     uv_mutex_lock(&pool->lock);
     pool->stopping = true;
     uv_cond_broadcast(&pool->work_there);
+    for (unsigned i = 0; i < pool->started; i++) {
+        struct qn_pool_thread *worker = &pool->workers[i]; /* a signal handler cannot wake us */
+        while (!worker->ended && atomic_load(&worker->lost) != GONE)
+            uv_cond_timedwait(&pool->answer_there, &pool->lock, GONE_LOOK_NS);
+    }
     uv_mutex_unlock(&pool->lock);
-    for (unsigned i = 0; i < pool->started; i++) uv_thread_join(&pool->workers[i].thread);
+    for (unsigned i = 0; i < pool->started; i++) {
+        struct qn_pool_thread *worker = &pool->workers[i];
+        if (atomic_load(&worker->lost) == GONE)
+            pthread_detach(worker->thread);
+        else
+            uv_thread_join(&worker->thread);
+    }
 }
 
 static void destroy(struct qn_pool *pool)
@@ -175,7 +245,7 @@ static void destroy(struct qn_pool *pool)
 static int start_workers(struct qn_pool *pool, struct qn_err *err)
 {
     for (unsigned i = 0; i < pool->options.threads; i++) {
-        pool->workers[i] = (struct worker){.pool = pool, .number = i};
+        pool->workers[i] = (struct qn_pool_thread){.pool = pool, .number = i};
         if (uv_thread_create(&pool->workers[i].thread, run_worker, &pool->workers[i]) != 0) {
             return qn_fail(err, QN_ENOMEM, "cannot start worker thread %u", i + 1);
         }
@@ -192,7 +262,7 @@ static int start_workers(struct qn_pool *pool, struct qn_err *err)
 int qn_pool_new(struct qn_loop *loop, const struct qn_pool_options *options, struct qn_pool **out, struct qn_err *err)
 {
     if (options->threads == 0) return qn_fail(err, QN_EINVAL, "a worker pool needs at least one thread");
-    struct qn_pool *pool = qn_calloc(1, sizeof *pool + options->threads * sizeof(struct worker));
+    struct qn_pool *pool = qn_calloc(1, sizeof *pool + options->threads * sizeof(struct qn_pool_thread));
     if (!pool) return qn_fail(err, QN_ENOMEM, "no memory for %u workers", options->threads);
     pool->loop = loop;
     pool->options = *options;
@@ -218,23 +288,11 @@ int qn_pool_new(struct qn_loop *loop, const struct qn_pool_options *options, str
 void qn_pool_free(struct qn_pool *pool)
 {
     if (!pool) return;
-    uv_mutex_lock(&pool->lock);
-    struct list urgent = pool->urgent, waiting = pool->queue;
-    pool->urgent = pool->queue = (struct list){0};
-    uv_mutex_unlock(&pool->lock);
-    stop_workers(pool);
+    stop_workers(pool); /* what waits is not begun any more */
+    settle_lost(pool);
     pool->started = 0;
-    struct list answers = pool->answers; /* no worker is left: no lock needed */
-    pool->answers = (struct list){0};
-    struct list *lists[] = {&urgent, &waiting, &answers};
-    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
-        for (struct qn_pool_job *job; (job = pop(lists[i])) != NULL;) {
-            struct qn_waiter *waiter = job->op.waiter;
-            qn_op_cancel(&job->op);
-            if (waiter) qn_sched_ready(waiter); /* to hear that there is no answer */
-            settle(pool, job);
-        }
-    }
+    drop_waiting(pool);
+    drop(pool, &pool->answers); /* no worker is left: no lock needed */
     destroy(pool);
 }
 
@@ -260,11 +318,24 @@ void qn_pool_submit(struct qn_pool *pool, struct qn_pool_job *job)
     push(job->urgent ? &pool->urgent : &pool->queue, job);
     uv_cond_signal(&pool->work_there);
     uv_mutex_unlock(&pool->lock);
+    if (pool->mourned == pool->started) uv_async_send(&pool->answered); /* nobody is left to do it */
 }
 
 void qn_pool_wait(struct qn_pool *pool, struct qn_pool_job *job)
 {
     while (job->op.state == QN_OP_PENDING) settle_answers(pool, true);
+}
+
+void qn_pool_lose(struct qn_pool_thread *thread)
+{
+    atomic_store(&thread->lost, LOST);
+    uv_async_send(&thread->pool->answered);
+    atomic_store(&thread->lost, GONE);
+}
+
+unsigned qn_pool_thread_number(const struct qn_pool_thread *thread)
+{
+    return thread->number;
 }
 
 unsigned qn_pool_threads(const struct qn_pool *pool)

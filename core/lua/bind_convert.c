@@ -51,7 +51,7 @@ struct job {
 
 static void free_job(struct job *job)
 {
-    if (!job) return;
+    if (!job || job->base.is_lost) return;
     qn_batch_unref(job->batch);
     qn_page_free(job->page);
     qn_bytes_unref(job->bytes);
@@ -67,6 +67,12 @@ static void abandoned(struct qn_pool_job *base)
     struct job *job = (struct job *)base;
     if (job->slot) *job->slot = NULL;
     free_job(job);
+}
+
+static void lost(struct qn_pool_job *base, void *state)
+{
+    struct job *job = (struct job *)base;
+    job->rc = qn_worker_tell_stuck(state, job->about.where, &job->err);
 }
 
 static struct qn_rows_context context_of(const struct job *job)
@@ -141,6 +147,7 @@ static struct job *push_job(lua_State *L, struct workers *workers, void (*work)(
     job->plan = qn_plan_ref(workers->setup.plan);
     job->base.work = work;
     job->base.abandoned = abandoned;
+    job->base.lost = lost;
     *slot = job;
     return job;
 }
@@ -447,6 +454,7 @@ static int l_workers(lua_State *L)
     setup->lib_dir = qn_runtime_of(L)->lib_dir;
     setup->memory_bytes = (size_t)integer_field(L, 1, "memory", (int64_t)DEFAULT_MEMORY_MB << 20);
     setup->instructions = (uint64_t)integer_field(L, 1, "instructions", DEFAULT_INSTRUCTIONS);
+    setup->stuck_ms = (uint64_t)integer_field(L, 1, "stuck_ms", QN_BUDGET_STUCK_MS);
     int64_t threads = integer_field(L, 1, "threads", default_threads());
     luaL_argcheck(L, threads >= 1 && threads <= MAX_THREADS, 1, "threads must be 1 to 64");
     if (qn_plan_has_transform(setup->plan) && !setup->script_name)

@@ -4,6 +4,8 @@
 #include <lauxlib.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/alarm.h"
 #include "lua/luax.h"
@@ -33,10 +35,17 @@ static bool of_library(lua_State *L, lua_Debug *ar)
     return lua_getinfo(L, "S", ar) && strncmp(ar->source, library, strlen(library)) == 0;
 }
 
+/* Nobody waits for this thread any more, and what it works on may be gone. */
+static void stay_if_lost(const struct qn_state *state)
+{
+    while (state->watch.lost) pause();
+}
+
 static void hook(lua_State *L, lua_Debug *ar)
 {
     struct qn_state *state = qn_state_of(L);
     struct qn_budget *budget = &state->budget;
+    stay_if_lost(state);
     if (budget->limit == 0) {
         lua_sethook(L, NULL, 0, 0); /* a coroutine that outlived its budget */
         return;
@@ -58,6 +67,23 @@ static void hook(lua_State *L, lua_Debug *ar)
     lua_error(L);
 }
 
+static uint64_t thread_ms(void)
+{
+    struct timespec used;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return (uint64_t)used.tv_sec * 1000 + (uint64_t)used.tv_nsec / 1000000;
+}
+
+/* Has the call used no instruction for so long that nothing can be expected of it? */
+static bool is_stuck(struct qn_budget_watch *watch, const struct qn_budget *budget)
+{
+    if (watch->stuck.ms == 0 || watch->lost) return false;
+    if (watch->heard == budget->spent) return thread_ms() - watch->since >= watch->stuck.ms;
+    watch->heard = budget->spent;
+    watch->since = thread_ms();
+    return false;
+}
+
 /* A signal's handler, on the thread that runs Lua: lua_sethook may be called from one. A call that has gone on since
  * the tick before is counted from now on. */
 static void tick(void *context)
@@ -66,10 +92,16 @@ static void tick(void *context)
     struct qn_budget_watch *watch = &state->watch;
     lua_State *L = watch->running;
     if (!L) return;
-    if (watch->seen != watch->round)
+    if (watch->seen != watch->round) {
         watch->seen = watch->round;
-    else if (!state->budget.tripped)
-        lua_sethook(L, hook, LUA_MASKCOUNT, STEP);
+        watch->heard = state->budget.spent;
+        watch->since = thread_ms();
+        return;
+    }
+    if (!lua_gethook(L)) lua_sethook(L, hook, LUA_MASKCOUNT, STEP);
+    if (!is_stuck(watch, &state->budget)) return;
+    watch->lost = true;
+    watch->stuck.tell(watch->stuck.context);
 }
 
 /* The alarm sees either no call or one that is whole. */
@@ -78,6 +110,7 @@ static void watch(lua_State *L, struct qn_budget budget)
     struct qn_state *state = qn_state_of(L);
     state->watch.running = NULL;
     atomic_signal_fence(memory_order_seq_cst);
+    stay_if_lost(state);
     state->budget = budget;
     if (budget.limit == 0 || (state->watch.alarm && !budget.tripped)) {
         if (lua_gethook(L)) lua_sethook(L, NULL, 0, 0);
@@ -89,9 +122,10 @@ static void watch(lua_State *L, struct qn_budget budget)
     state->watch.running = budget.limit ? L : NULL;
 }
 
-void qn_budget_relax(lua_State *L)
+void qn_budget_relax(lua_State *L, const struct qn_budget_stuck *stuck)
 {
     struct qn_state *state = qn_state_of(L);
+    if (stuck) state->watch.stuck = *stuck;
     if (!state->watch.alarm) state->watch.alarm = qn_alarm_new(tick, state);
 }
 

@@ -234,7 +234,7 @@ static int call_main(struct quern *q, const char *command, const struct qn_buf *
     if (qn_runtime_new(&how, &runtime, &err) < 0) return answer(q, 1, err.text);
     atomic_store(&q->runtime, runtime);
     if (q->interrupted) qn_runtime_interrupt(runtime);
-    qn_budget_relax(runtime->L);
+    qn_budget_relax(runtime->L, NULL);
     rc = qn_runtime_main(runtime, "quern.main", command, options, &result, &err);
     if (rc == QN_ECANCELED || (rc < 0 && q->interrupted))
         status = answer(q, 130, "interrupted; run again");

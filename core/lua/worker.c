@@ -16,6 +16,8 @@
 
 struct qn_worker {
     const struct qn_worker_setup *setup;
+    struct qn_pool_thread *thread;
+    uint64_t record;          /* that is looked at, from 1 */
     lua_State *L;             /* NULL without a script */
     bool wants_row;           /* the script looks at what columns found */
     struct qn_row_table back; /* a row on its way back */
@@ -70,6 +72,12 @@ static int open_script(lua_State *L)
     return 0;
 }
 
+/* A signal's handler: a call of C keeps the thread, and nothing can end it. */
+static void lose_thread(void *thread)
+{
+    qn_pool_lose(thread);
+}
+
 static int open_state(struct qn_worker *worker, struct qn_err *err)
 {
     const struct qn_worker_setup *setup = worker->setup;
@@ -79,22 +87,22 @@ static int open_state(struct qn_worker *worker, struct qn_err *err)
     lua_pushcfunction(L, open_script); /* room for two values is there always */
     lua_pushlightuserdata(L, worker);
     if (lua_pcall(L, 1, 0, 0) == LUA_OK) {
-        qn_budget_relax(L);
+        qn_budget_relax(L, &(struct qn_budget_stuck){setup->stuck_ms, lose_thread, worker->thread});
         return 0;
     }
     const char *text = lua_tostring(L, -1);
     return qn_fail(err, QN_ESCRIPT, "a worker cannot load %s: %s", setup->script_path, text ? text : "error");
 }
 
-void *qn_worker_open(void *context, unsigned thread, struct qn_err *err)
+void *qn_worker_open(void *context, struct qn_pool_thread *thread, struct qn_err *err)
 {
-    (void)thread;
     struct qn_worker *worker = qn_calloc(1, sizeof *worker);
     if (!worker) {
         qn_fail(err, QN_ENOMEM, "out of memory for a worker");
         return NULL;
     }
     worker->setup = context;
+    worker->thread = thread;
     int rc = qn_row_table_init(&worker->back, worker->setup->plan);
     if (rc < 0) qn_fail(err, rc, "out of memory for a worker");
     if (rc == 0 && worker->setup->script_name) rc = open_state(worker, err);
@@ -301,6 +309,7 @@ static int apply(void *self, const struct qn_record *record, const struct qn_val
     struct qn_worker *worker = self;
     lua_State *L = worker->L;
     struct call call = {worker, record, row, emit, err, 0};
+    worker->record = record->number + 1;
     /* [explain]: left there by begin_page */
     qn_view_scope_begin(L);
     struct qn_budget outer = qn_budget_begin(L, worker->setup->instructions);
@@ -359,4 +368,15 @@ int qn_worker_rows(struct qn_worker *worker, struct qn_page *page, const struct 
     int rc = qn_convert_rows(page, &context, out, err);
     if (L) lua_settop(L, 0);
     return rc;
+}
+
+int qn_worker_tell_stuck(const void *state, const char *where, struct qn_err *err)
+{
+    const struct qn_worker *worker = state;
+    return qn_fail(
+        err, QN_ESCRIPT,
+        "%s, record %llu: transform failed: the transform of %s (or of a plugin) has run for %g s in calls that "
+        "cannot be stopped; is it a text pattern with many repetitions?",
+        where ? where : "a page", (unsigned long long)worker->record, worker->setup->script_path,
+        (double)worker->setup->stuck_ms / 1000);
 }

@@ -37,7 +37,7 @@ struct qn_packer {
 
 /* ---- on the threads ---- */
 
-static void *open_compressor(void *context, unsigned thread, struct qn_err *err)
+static void *open_compressor(void *context, struct qn_pool_thread *thread, struct qn_err *err)
 {
     const struct qn_packer *packer = context;
     struct qn_compressor *compressor = NULL;

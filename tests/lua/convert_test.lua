@@ -308,3 +308,10 @@ t.test("what prepare returned and no worker has room for", function()
   t.equal(w, nil)
   t.match(err.message, "a worker cannot load t.lua: not enough memory for what prepare returned, which is 21 MB as JSON")
 end)
+
+t.test("long calls that come back to Lua are no reason to end a transform", function()
+  local body = "local n = 0 for i = 1, 20 do n = n + #(('a'):rep(1 << 20)):gsub('a', 'b') for _ = 1, 1000 do n = n | 0 end end return {id = n}"
+  local w <close> = workers { plan = plan { transform = true }, threads = 1, stuck_ms = 300, script = script(body) }
+  local facts = assert(w:index(numbers { 1 }))
+  t.equal(assert(w:rows(facts.doc, {})):counts().rows, 1)
+end)

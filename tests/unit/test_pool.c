@@ -18,20 +18,23 @@ static struct qn_clock *virtual_clock(void)
 static atomic_int opened, closed;
 
 struct worker_state {
-    unsigned thread;
+    struct qn_pool_thread *thread;
+    unsigned number;
     int jobs;
 };
 
-static void *open_state(void *context, unsigned thread, struct qn_err *err)
+static void *open_state(void *context, struct qn_pool_thread *thread, struct qn_err *err)
 {
     const int *fails_on = context;
-    if (fails_on && *fails_on == (int)thread) {
-        qn_fail(err, QN_ESCRIPT, "thread %u does not like it", thread);
+    unsigned number = qn_pool_thread_number(thread);
+    if (fails_on && *fails_on == (int)number) {
+        qn_fail(err, QN_ESCRIPT, "thread %u does not like it", number);
         return NULL;
     }
     struct worker_state *state = qn_calloc(1, sizeof *state);
     if (!state) return NULL; /* and does not say why */
     state->thread = thread;
+    state->number = number;
     atomic_fetch_add(&opened, 1);
     return state;
 }
@@ -46,7 +49,10 @@ struct task {
     struct qn_pool_job job; /* first */
     int in, out;
     sem_t *started, *go; /* NULL: does not wait */
+    bool loses;          /* its thread */
     int worked, abandoned, done;
+    unsigned lost_on;           /* 1 + number of the thread */
+    struct worker_state *keeps; /* of a lost thread */
 };
 
 static void work(struct qn_pool_job *job, void *state)
@@ -54,6 +60,11 @@ static void work(struct qn_pool_job *job, void *state)
     struct task *task = (struct task *)job;
     struct worker_state *mine = state;
     if (task->started) sem_post(task->started);
+    if (task->loses) {
+        task->keeps = mine;
+        qn_pool_lose(mine->thread);
+        for (;;) pause();
+    }
     if (task->go) sem_wait(task->go);
     mine->jobs++;
     task->worked++;
@@ -69,6 +80,12 @@ static void done(struct qn_pool_job *job)
 {
     assert_int_equal(job->op.state, QN_OP_DONE);
     ((struct task *)job)->done++;
+}
+
+static void lost(struct qn_pool_job *job, void *state)
+{
+    const struct worker_state *its = state;
+    ((struct task *)job)->lost_on = its->number + 1;
 }
 
 static struct qn_pool *make_pool(struct world *world, unsigned threads)
@@ -92,8 +109,9 @@ static void drop_pool(struct world *world, struct qn_pool *pool)
 
 static void submit(struct qn_pool *pool, struct task *task, int in)
 {
-    *task = (struct task){.job = {.work = work, .abandoned = abandoned, .done = done},
+    *task = (struct task){.job = {.work = work, .abandoned = abandoned, .done = done, .lost = lost},
                           .in = in,
+                          .loses = task->loses,
                           .started = task->started,
                           .go = task->go};
     qn_pool_submit(pool, &task->job);
@@ -307,6 +325,66 @@ static void test_free_with_answers_waiting(void **state)
     sem_destroy(&started);
 }
 
+/* Nobody waits for a thread that gave itself up; the other does its work. */
+static void test_lost_threads(void **state)
+{
+    struct world world;
+    struct task stuck = {.loses = true}, others[20] = {{.in = 0}};
+    (void)state;
+    struct qn_pool *pool = make_pool(&world, 2);
+    submit(pool, &stuck, 1);
+    for (int i = 0; i < 20; i++) submit(pool, &others[i], i);
+    drain(&world, pool);
+    assert_true(stuck.job.op.state == QN_OP_DONE && stuck.job.is_lost && stuck.lost_on > 0);
+    assert_true(stuck.worked == 0 && stuck.abandoned == 0 && stuck.done == 1);
+    for (int i = 0; i < 20; i++) assert_true(others[i].worked == 1 && others[i].job.worker + 1 != stuck.lost_on);
+    qn_pool_free(pool);
+    assert_int_equal(atomic_load(&opened) - atomic_load(&closed), 1); /* what it holds is its own */
+    qn_free(stuck.keeps);
+    world_close(&world);
+}
+
+static void test_free_with_a_lost_thread(void **state)
+{
+    struct world world;
+    sem_t started;
+    struct task stuck = {.loses = true, .started = &started}, canceled = stuck, waiting = {.in = 0};
+    (void)state;
+    sem_init(&started, 0, 0);
+    struct qn_pool *pool = make_pool(&world, 2);
+    submit(pool, &stuck, 1);
+    submit(pool, &canceled, 2);
+    for (int i = 0; i < 2; i++) sem_wait(&started);
+    submit(pool, &waiting, 3);
+    qn_op_cancel(&canceled.job.op);
+    qn_pool_free(pool); /* nobody turned the loop since */
+    assert_true(stuck.job.op.state == QN_OP_DONE && stuck.abandoned == 0 && stuck.lost_on > 0);
+    assert_true(canceled.job.is_lost && canceled.abandoned == 1 && canceled.lost_on == 0);
+    assert_true(waiting.worked == 0 && waiting.abandoned == 1);
+    qn_free(stuck.keeps);
+    qn_free(canceled.keeps);
+    world_close(&world);
+    sem_destroy(&started);
+}
+
+/* With nobody left to do them, jobs do not wait for ever. */
+static void test_all_threads_lost(void **state)
+{
+    struct world world;
+    struct task stuck = {.loses = true}, waiting = {.in = 0}, later = {.in = 0};
+    (void)state;
+    struct qn_pool *pool = make_pool(&world, 1);
+    submit(pool, &stuck, 1);
+    submit(pool, &waiting, 2);
+    drain(&world, pool);
+    submit(pool, &later, 3);
+    drain(&world, pool);
+    assert_true(stuck.job.op.state == QN_OP_DONE && waiting.abandoned == 1 && later.abandoned == 1);
+    qn_pool_free(pool);
+    qn_free(stuck.keeps);
+    world_close(&world);
+}
+
 static void test_open_fails(void **state)
 {
     struct world world;
@@ -409,6 +487,9 @@ int main(void)
         cmocka_unit_test(test_cancel_races),
         cmocka_unit_test(test_free_with_jobs_pending),
         cmocka_unit_test(test_free_with_answers_waiting),
+        cmocka_unit_test(test_lost_threads),
+        cmocka_unit_test(test_free_with_a_lost_thread),
+        cmocka_unit_test(test_all_threads_lost),
         cmocka_unit_test(test_open_fails),
         cmocka_unit_test(test_no_threads),
         cmocka_unit_test(test_no_memory),

@@ -500,7 +500,7 @@ local convert = {}
 ---@param spec { records: string[], key?: string, owner?: string, facts?: string[][], columns?: table[], raw?: boolean, transform?: boolean, format?: "csv"|"ndjson"|"json", csv_safe?: boolean, on_error?: "stop"|"skip"|"quarantine" }
 ---@return quern.core.Plan
 function convert.plan(spec) end
----@param options { plan: quern.core.Plan, threads?: integer, script?: table, context?: string, memory?: integer, instructions?: integer }  `memory` in bytes
+---@param options { plan: quern.core.Plan, threads?: integer, script?: table, context?: string, memory?: integer, instructions?: integer, stuck_ms?: integer }  `memory` in bytes; `stuck_ms`: of processor time in calls that do not come back to Lua
 ---@return quern.core.Workers?
 ---@return quern.Error? err  kind "script"
 function convert.workers(options) end

@@ -224,3 +224,32 @@ def interrupted_in_a_page(bench):
         check(process.returncode == 130, "exit %s: %s", process.returncode, err)
         check(time.monotonic() - begun < 20, "it took %.1f s", time.monotonic() - begun)
     check(not os.path.exists(bench.path("out.csv")), "out.csv is there")
+
+
+BACKTRACKS = """fields = { "id" }, transform = function(record)
+    if record.id == 3003007 then return { id = (("a"):rep(30)):find(("a*"):rep(12) .. "b") } end
+    return { id = record.id }
+  end,"""
+
+
+@case()
+def a_call_that_nothing_stops(bench):
+    """A text pattern that goes on for minutes: the run ends all the same, naming the record, and does not wait for it."""
+    bench.write("t.lua", query(BACKTRACKS))
+    with Pages(some_records) as pages:
+        for mode in ("stop", "skip"):
+            result = bench.quern("run", "t.lua", "--on-error", mode, "-o", "out.csv", env=pages.env, timeout=120)
+            result.expect(1, "leaf 3", "page 3, record 8: transform failed: the transform of t.lua", "has run for 10 s", "text pattern")
+    equal([name for name in bench.files() if "out" in name], [], "files")
+
+
+@case()
+def interrupted_in_a_call_that_nothing_stops(bench):
+    bench.write("t.lua", query(BACKTRACKS))
+    with Pages(some_records) as pages:
+        process = bench.start("run", "t.lua", "-o", "out.csv", env=pages.env)
+        time.sleep(2)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=120)
+        check(process.returncode == 130, "exit %s: %s", process.returncode, err)
+    equal([name for name in bench.files() if "out" in name], [], "files")
