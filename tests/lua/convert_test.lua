@@ -310,8 +310,8 @@ t.test("what prepare returned and no worker has room for", function()
 end)
 
 t.test("long calls that come back to Lua are no reason to end a transform", function()
-  local body = "local n = 0 for i = 1, 20 do n = n + #(('a'):rep(1 << 20)):gsub('a', 'b') for _ = 1, 1000 do n = n | 0 end end return {id = n}"
-  local w <close> = workers { plan = plan { transform = true }, threads = 1, stuck_ms = 300, script = script(body) }
+  local body = "local n = 0 for i = 1, 60 do n = n + #(('a'):rep(1 << 20)):gsub('a', 'b') for _ = 1, 300 do n = n | 0 end end return {id = n}"
+  local w <close> = workers { plan = plan { transform = true }, threads = 1, stuck_ms = 1000, script = script(body) }
   local facts = assert(w:index(numbers { 1 }))
   t.equal(assert(w:rows(facts.doc, {})):counts().rows, 1)
 end)

@@ -237,9 +237,8 @@ def a_call_that_nothing_stops(bench):
     """A text pattern that goes on for minutes: the run ends all the same, naming the record, and does not wait for it."""
     bench.write("t.lua", query(BACKTRACKS))
     with Pages(some_records) as pages:
-        for mode in ("stop", "skip"):
-            result = bench.quern("run", "t.lua", "--on-error", mode, "-o", "out.csv", env=pages.env, timeout=120)
-            result.expect(1, "leaf 3", "page 3, record 8: transform failed: the transform of t.lua", "has run for 10 s", "text pattern")
+        result = bench.quern("run", "t.lua", "--on-error", "skip", "-o", "out.csv", env=pages.env)
+        result.expect(1, "leaf 3", "page 3, record 8: transform failed: the transform of t.lua", "has run for 10 s", "text pattern")
     equal([name for name in bench.files() if "out" in name], [], "files")
 
 
