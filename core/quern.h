@@ -19,11 +19,12 @@ extern "C" {
 
 struct quern;
 
-struct quern_options {       /* zero is a good value for each; texts are copied */
-    const char *lib_dir;     /* folder that holds quern/init.lua; NULL: found relative to this library or program */
-    const char *scripts_dir; /* folder of the scripts that ship; NULL: `scripts` beside lib_dir */
-    const char *ca_file;     /* PEM file of certificates to trust instead of the system's; NULL: the system's */
-    bool allow_insecure;     /* http:// to peers that are not loopback */
+struct quern_options {   /* zero is a good value for each; texts are copied */
+    const char *lib_dir; /* folder that holds quern/init.lua; NULL: the modules compiled into this library or program */
+    const char
+        *scripts_dir;    /* folder of the scripts that ship; NULL: beside lib_dir, or found from this file's place */
+    const char *ca_file; /* PEM file of certificates to trust instead of the system's; NULL: the system's */
+    bool allow_insecure; /* http:// to peers that are not loopback */
     /* Called on the thread of quern_call for each event: one JSON object without a line break, with a member "type".
      * Secrets are redacted. `line` is valid during the call. It must not call quern_call or quern_free. */
     void (*on_event)(void *user, const char *line, size_t size);

@@ -12,6 +12,7 @@
 #include "json/doc.h"
 #include "json/write.h"
 #include "lua/budget.h"
+#include "lua/library.h"
 #include "lua/quern_files.h"
 #include "lua/quern_path.h"
 #include "lua/runtime.h"
@@ -148,7 +149,8 @@ static int call_path(struct quern *q, const struct qn_doc *options)
     return status;
 }
 
-/* Where the library is: as given, else beside this program. Fills both folders. */
+/* Where the library's text and the scripts are: as given, else beside this program. No text is needed where the
+ * compiled modules serve: `lib` stays empty. */
 static int find_files(const struct quern *q, struct qn_buf *lib, struct qn_buf *scripts, struct qn_err *err)
 {
     char root[4096];
@@ -161,7 +163,7 @@ static int find_files(const struct quern *q, struct qn_buf *lib, struct qn_buf *
     if (rc < 0) return rc;
     if (q->lib_dir)
         rc = qn_buf_add_str(lib, q->lib_dir);
-    else
+    else if (!qn_library_fits(lua_ident))
         rc = qn_buf_add_fmt(lib, "%s/lua", root);
     if (rc == 0 && q->scripts_dir)
         rc = qn_buf_add_str(scripts, q->scripts_dir);
@@ -215,7 +217,7 @@ static int take_result(struct quern *q, const char *text)
 static int call_main(struct quern *q, const char *command, const struct qn_buf *lib, const char *options)
 {
     struct qn_runtime_options how = {
-        .lib_dir = lib->data,
+        .lib_dir = lib->size > 0 ? lib->data : NULL,
         .ca_file = q->ca_file,
         .allow_insecure = q->allow_insecure,
         .on_event = q->on_event,

@@ -36,13 +36,13 @@ int qn_runtime_new(const struct qn_runtime_options *options, struct qn_runtime *
     runtime->event_types = options->event_types;
     runtime->user = options->user;
     runtime->turn_instructions = options->turn_instructions ? options->turn_instructions : QN_BUDGET_TURN;
-    runtime->lib_dir = qn_strdup(options->lib_dir);
+    bool copied = !options->lib_dir || (runtime->lib_dir = qn_strdup(options->lib_dir));
     qn_sched_init(&runtime->sched);
     qn_rng_seed(&runtime->rng, options->seed ? options->seed : random_seed());
     runtime->clock = options->simulated ? qn_clock_virtual(options->start_wall_ms) : qn_clock_real();
     runtime->loop = runtime->clock ? qn_loop_new(runtime->clock) : NULL;
     if (!runtime->loop) qn_clock_free(runtime->clock);
-    int rc = runtime->lib_dir && runtime->loop ? 0 : qn_fail(err, QN_ENOMEM, "cannot start the event loop");
+    int rc = copied && runtime->loop ? 0 : qn_fail(err, QN_ENOMEM, "cannot start the event loop");
     if (rc == 0) rc = open_transport(runtime, options, err);
     if (rc == 0) {
         struct qn_state_options how = {.lib_dir = runtime->lib_dir, .runtime = runtime};

@@ -22,7 +22,7 @@
 struct qn_task;
 
 struct qn_runtime_options {
-    const char *lib_dir; /* the folder that holds quern/; copied */
+    const char *lib_dir; /* as in state.h */
     const char *ca_file; /* copied by the transport */
     bool allow_insecure;
     void (*on_event)(void *user, const char *line, size_t size); /* one JSON line, redacted, no newline */

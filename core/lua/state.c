@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "lua/bind.h"
 #include "lua/bind_view.h"
+#include "lua/library.h"
 #include "lua/luax.h"
 #include "lua/sim.h"
 
@@ -108,7 +109,10 @@ static void preload(lua_State *L, const struct module *modules, size_t count, bo
 static void set_paths(lua_State *L, const char *lib_dir)
 {
     lua_getglobal(L, "package");
-    lua_pushfstring(L, "%s/?.lua;%s/?/init.lua", lib_dir, lib_dir);
+    if (lib_dir)
+        lua_pushfstring(L, "%s/?.lua;%s/?/init.lua", lib_dir, lib_dir);
+    else
+        lua_pushliteral(L, "");
     lua_setfield(L, -2, "path");
     lua_pushliteral(L, "");
     lua_setfield(L, -2, "cpath");
@@ -140,6 +144,7 @@ static int open_state(lua_State *L)
     guard_strings(L);
     qn_view_set_ipairs(L);
     set_paths(L, options->lib_dir);
+    if (!options->lib_dir) qn_library_preload(L);
     qn_lua_open_types(L);
     preload(L, pure_modules, COUNT(pure_modules), false);
     preload(L, main_modules, COUNT(main_modules), options->worker);
@@ -149,6 +154,7 @@ static int open_state(lua_State *L)
 /* luaL_loadfile names a chunk by the path of its file behind an '@'. */
 static char *library_of(const char *lib_dir)
 {
+    if (!lib_dir) return qn_strdup(QN_LIBRARY_CHUNKS);
     size_t size = strlen(lib_dir);
     char *name = qn_malloc(size + sizeof "@/");
     if (name) snprintf(name, size + sizeof "@/", "@%s/", lib_dir);

@@ -18,7 +18,7 @@ struct qn_runtime;
 
 struct qn_state_options {
     bool worker;
-    const char *lib_dir;        /* the folder that holds quern/ (lua/ in the tree); copied */
+    const char *lib_dir;        /* the folder that holds quern/ (lua/ in the tree), copied; NULL: library.h's modules */
     size_t memory_limit;        /* bytes; 0: 256 MB */
     struct qn_runtime *runtime; /* main states; borrowed until qn_state_free */
 };

@@ -14,7 +14,7 @@
 struct qn_worker;
 
 struct qn_worker_setup {     /* shared by all workers of a pool; outlives them; immutable meanwhile */
-    const char *lib_dir;     /* where lua/quern is */
+    const char *lib_dir;     /* as in state.h */
     const char *script_name; /* chunk name ("@scripts/x.lua"); NULL: no script */
     const char *script_path, *script_dir;
     const char *script_source; /* script_size bytes, so that every worker loads the same */

@@ -37,8 +37,7 @@ static struct qn_plan *plan_of(enum qn_format format)
 
 static struct qn_worker_setup setup_of(struct qn_plan *plan, const char *script)
 {
-    return (struct qn_worker_setup){.lib_dir = QN_LUA_DIR,
-                                    .script_name = "@test.lua",
+    return (struct qn_worker_setup){.script_name = "@test.lua",
                                     .script_path = "test.lua",
                                     .script_dir = ".",
                                     .script_source = script,
