@@ -352,6 +352,7 @@ local function make_ready(run, bound, opts)
     script = (transforms or plugin.transforms(run.plugins)) and bound.script or nil,
   }
   if not run.workers then error(err, 0) end
+  -- A page at each leaf, and some that workers are at: without those an API that answers slowly is asked a sixth less.
   run.window = window.new {
     memory = opts.memory, pages = (opts.concurrency or LEAVES_AT_ONCE) + (run.workers:threads() + 1) // 2,
     rows = function() return run.sequencer:held() end,
