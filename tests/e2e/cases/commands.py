@@ -146,3 +146,21 @@ def installed_anywhere(bench):
         names = {line.split()[-1] for line in exported if " T " in line}
         check(names and all(name.startswith("quern_") for name in names), "exported: %s", sorted(names)[:8])
     equal(CLIENT_ID, server.env["GENESYS_CLIENT_ID"], "client")
+
+
+@case()
+def library_within_the_program(bench):
+    """The texts beside an installed program are not read, unless its Lua is not the one that compiled the library."""
+    prefix = bench.path("usr")
+    subprocess.run(["cmake", "--install", bench.build, "--prefix", prefix], check=True, capture_output=True)
+    bench.program = os.path.join(prefix, "bin/quern")
+    with open(os.path.join(prefix, "share/quern/lua/quern/main.lua"), "w") as text:
+        text.write("error 'this text was read'")
+    check(b"details_sliced" in bench.quern("run").expect(0).out, "the list of scripts")
+    if "asan" in bench.build or "tsan" in bench.build:
+        return  # their runtimes want to come first
+    with open(bench.path("other.c"), "w") as source:
+        source.write('const char lua_ident[] = "$LuaVersion: Lua 5.4.99 $";')
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", bench.path("other.so"), bench.path("other.c")], check=True)
+    result = bench.quern("run", env={"LD_PRELOAD": bench.path("other.so")}).expect(1)
+    check("main.lua:1: this text was read" in result.err, "with another Lua: %s", result.err)
