@@ -1,6 +1,6 @@
 /* precompile.c - a step of the build: writes the modules of lua/quern as bytecode, in the C of library.h.
  *
- *   precompile OUT FOLDER FILE...    FILE within FOLDER: quern/pages/linked.lua is the module quern.pages.linked
+ *   precompile OUT FILE...    in lua/: quern/pages/linked.lua is the module quern.pages.linked
  *
  * Line numbers stay in, for messages. */
 #include <stdio.h>
@@ -11,13 +11,6 @@
 #include <lua.h>
 
 #include "lua/library.h"
-
-static const char *within(lua_State *L, const char *folder, const char *file)
-{
-    size_t size = strlen(folder);
-    if (strncmp(file, folder, size) != 0 || file[size] != '/') luaL_error(L, "%s is not within %s", file, folder);
-    return file + size + 1;
-}
 
 /* Pushes the name that require knows the file by. */
 static const char *push_module_name(lua_State *L, const char *file)
@@ -50,10 +43,10 @@ static int write_bytes(lua_State *L, const void *data, size_t size, void *out)
 }
 
 /* One array of bytes, module_INDEX. */
-static void write_module(lua_State *L, FILE *out, int index, const char *folder, const char *path)
+static void write_module(lua_State *L, FILE *out, int index, const char *file)
 {
-    const char *name = lua_pushfstring(L, QN_LIBRARY_CHUNKS "%s", within(L, folder, path) + strlen("quern/"));
-    push_text(L, path);
+    const char *name = lua_pushfstring(L, QN_LIBRARY_CHUNKS "%s", file + strlen("quern/"));
+    push_text(L, file);
     size_t size;
     const char *text = lua_tolstring(L, -1, &size);
     if (luaL_loadbufferx(L, text, size, name, "t") != LUA_OK) lua_error(L);
@@ -66,28 +59,27 @@ static void write_module(lua_State *L, FILE *out, int index, const char *folder,
 static int write_library(lua_State *L)
 {
     char **argv = lua_touserdata(L, 1);
-    const char *folder = argv[2];
     FILE *out = fopen(argv[1], "w");
     if (!out) return luaL_error(L, "cannot write %s", argv[1]);
     fprintf(out, "/* Written by precompile.c from lua/quern. */\n#include \"lua/library.h\"\n\n");
-    for (int i = 3; argv[i]; i++) write_module(L, out, i, folder, argv[i]);
+    for (int i = 2; argv[i]; i++) write_module(L, out, i, argv[i]);
     fprintf(out, "\nconst struct qn_library_module qn_library_modules[] = {\n");
-    for (int i = 3; argv[i]; i++) {
-        fprintf(out, "    {\"%s\", module_%d, sizeof module_%d},\n", push_module_name(L, within(L, folder, argv[i])), i,
-                i);
+    for (int i = 2; argv[i]; i++) {
+        fprintf(out, "    {\"%s\", module_%d, sizeof module_%d},\n", push_module_name(L, argv[i]), i, i);
         lua_settop(L, 1);
     }
     fprintf(out, "};\nconst size_t qn_library_count = sizeof qn_library_modules / sizeof *qn_library_modules;\n");
     fprintf(out, "const char qn_library_lua[] = \"%s\";\n", lua_ident);
-    if (fclose(out) != 0) return luaL_error(L, "cannot write %s", argv[1]);
+    bool written = !ferror(out);
+    if (fclose(out) != 0 || !written) return luaL_error(L, "cannot write %s", argv[1]);
     return 0;
 }
 
 int main(int argc, char **argv)
 {
-    lua_State *L = argc > 3 ? luaL_newstate() : NULL;
+    lua_State *L = argc > 2 ? luaL_newstate() : NULL;
     if (!L) {
-        fprintf(stderr, "usage: precompile OUT FOLDER FILE...\n");
+        fprintf(stderr, "usage: precompile OUT FILE...\n");
         return EXIT_FAILURE;
     }
     lua_pushcfunction(L, write_library);

@@ -51,7 +51,7 @@ int qn_quern_files(char *out, size_t size, struct qn_err *err)
         parent(folder);
         if (snprintf(out, size, "%s/share/quern", folder) < (int)size && holds_library(out)) return 0;
     }
-    return qn_fail(err, QN_ENOENT,
-                   "quern's Lua library is not beside %s (../share/quern/lua); install quern with cmake --install",
-                   file);
+    return qn_fail(
+        err, QN_ENOENT,
+        "quern's scripts and its library are not beside %s (../share/quern); install quern with cmake --install", file);
 }
